@@ -49,17 +49,17 @@ type Problem string
 
 const (
 	NoProblem           Problem = ""
-	ProblemUnauthorized Problem = "Unauthorized"     // 401/407 again with our best credentials
-	ProblemForbidden    Problem = "Forbidden"        // 403
-	ProblemNotFound     Problem = "NotFound"         // 404, 604: the registrar does not know the user
-	ProblemTimeout      Problem = "Timeout"          // no answer
-	ProblemHostNotFound Problem = "HostNotFound"     // DNS says there is no such name
-	ProblemDNS          Problem = "DNSFailure"       // DNS did not say
-	ProblemUnreachable  Problem = "Unreachable"      // ICMP or socket error
-	ProblemRejected     Problem = "Rejected"         // any other 3xx to 6xx
-	ProblemServer       Problem = "ServerError"      // 5xx
+	ProblemUnauthorized Problem = "Unauthorized"      // 401/407 again with our best credentials
+	ProblemForbidden    Problem = "Forbidden"         // 403
+	ProblemNotFound     Problem = "NotFound"          // 404, 604: the registrar does not know the user
+	ProblemTimeout      Problem = "Timeout"           // no answer
+	ProblemHostNotFound Problem = "HostNotFound"      // DNS says there is no such name
+	ProblemDNS          Problem = "DNSFailure"        // DNS did not say
+	ProblemUnreachable  Problem = "Unreachable"       // ICMP or socket error
+	ProblemRejected     Problem = "Rejected"          // any other 3xx to 6xx
+	ProblemServer       Problem = "ServerError"       // 5xx
 	ProblemDigest       Problem = "UnsupportedDigest" // no challenge that we can answer
-	ProblemConfig       Problem = "BadConfiguration" // the account cannot be run
+	ProblemConfig       Problem = "BadConfiguration"  // the account cannot be run
 )
 
 // LineReport is one line's truth.
