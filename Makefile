@@ -1,0 +1,136 @@
+# `make demo` and `make test` are the two commands of the README; both install what they need.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# One set of flags for every build of this repository, so that nothing compiles twice.
+export CGO_ENABLED ?= 0
+GO ?= go
+TOOL := $(GO) tool -modfile=hack/tools/go.mod
+CLUSTER := bin/cluster
+
+# Where images go for other people's clusters: make docker-build docker-push deploy IMG=registry/softphone-manager:tag
+IMG ?=
+AGENT_IMG ?= $(subst manager,agent,$(IMG))
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# How long drills run: `make test` runs the same code for short times, `make drill` for long ones.
+DRILL ?= short
+GOTEST := $(GO) test
+
+##@ Use
+
+.PHONY: demo
+demo: deps-cluster build ## The main job on a real cluster: two registered lines, one checked call.
+	$(GO) run ./hack/demo up
+
+.PHONY: demo-down
+demo-down: ## Take away everything the demo started.
+	$(GO) run ./hack/demo down
+
+.PHONY: test
+test: deps test-unit test-interop test-e2e ## All tests: unit, envtest, interop, e2e.
+
+.PHONY: build
+build: ## Build the programs into bin/.
+	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+.PHONY: deploy
+deploy: ## Install the operator into the cluster of $KUBECONFIG (IMG=… AGENT_IMG=…).
+	@test -n "$(IMG)" || { echo "say which image: make deploy IMG=registry/softphone-manager:tag AGENT_IMG=registry/softphone-agent:tag" >&2; exit 1; }
+	hack/deploy.sh apply "$(IMG)" "$(AGENT_IMG)"
+
+.PHONY: undeploy
+undeploy: ## Remove the operator from the cluster of $KUBECONFIG.
+	hack/deploy.sh delete "$(IMG)" "$(AGENT_IMG)"
+
+.PHONY: docker-build
+docker-build: ## Build both images with docker (IMG=… AGENT_IMG=…).
+	docker build --target manager --build-arg VERSION=$(VERSION) -t "$(IMG)" .
+	docker build --target agent --build-arg VERSION=$(VERSION) -t "$(AGENT_IMG)" .
+
+.PHONY: docker-push
+docker-push: ## Push both images.
+	docker push "$(IMG)"
+	docker push "$(AGENT_IMG)"
+
+##@ Development cluster
+
+.PHONY: cluster-up
+cluster-up: deps-cluster $(CLUSTER) ## Start (or check) the development cluster.
+	$(CLUSTER) up
+
+.PHONY: cluster-down
+cluster-down: $(CLUSTER) ## Stop it; nothing stays running.
+	$(CLUSTER) down
+
+.PHONY: $(CLUSTER)
+$(CLUSTER):
+	@$(GO) build -o $(CLUSTER) ./hack/cluster
+
+.PHONY: images
+images: $(CLUSTER) ## Write the image archives the development cluster runs.
+	$(GO) run ./hack/image
+
+##@ Tests
+
+.PHONY: test-unit
+test-unit: kube ## Every package's own tests; the controllers' run against a real API server (envtest).
+	$(GOTEST) $$($(GO) list ./... | grep -v -e /test/e2e -e /test/interop)
+
+.PHONY: test-race
+test-race: ## The agent's tests under the race detector.
+	CGO_ENABLED=1 $(GOTEST) -race ./agent/... ./account/... ./delivery/...
+
+.PHONY: test-interop
+test-interop: deps-peers ## The agent against kamailio, sipp and baresip.
+	$(GOTEST) -v -count=1 -timeout 15m ./test/interop/... ./test/peer/... | hack/quiet.sh
+
+.PHONY: test-e2e
+test-e2e: cluster-up images ## The whole on a real cluster.
+	$(GO) test -c -o bin/e2e.test ./test/e2e
+	$(CLUSTER) exec -- bin/e2e.test -test.v -test.count=1 -test.timeout 20m -drill $(DRILL) | hack/quiet.sh
+	$(CLUSTER) down
+
+.PHONY: drill
+drill: DRILL = long
+drill: deps test-interop test-e2e ## The same tests with the long times; the table goes to docs/measurements/.
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME (default 10s) each.
+	hack/fuzz.sh $(or $(FUZZTIME),10s)
+
+.PHONY: bench
+bench: ## Benchmarks: `name value unit` lines, and bench.json.
+	$(GO) run ./test/bench
+
+##@ Upkeep
+
+.PHONY: generate
+generate: ## Regenerate deepcopy, CRDs and RBAC.
+	$(TOOL) controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
+	$(TOOL) controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	$(TOOL) controller-gen rbac:roleName=manager-role paths=./controllers/... output:rbac:artifacts:config=config/rbac
+
+.PHONY: verify
+verify: ## Fail when generated files are stale, a file is not formatted or vet complains.
+	hack/verify.sh
+
+.PHONY: lint
+lint: ## golangci-lint, with the import rules.
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
+
+.PHONY: kube
+kube: $(CLUSTER) ## Build Kubernetes (bin/kube) when it is missing or outdated.
+	@$(CLUSTER) build
+
+.PHONY: deps deps-cluster deps-peers
+deps: deps-cluster deps-peers
+deps-cluster:
+	@hack/install-packages.sh cluster
+deps-peers:
+	@hack/install-packages.sh peers
+
+.PHONY: help
+help: ## Show this.
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*##/ {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
