@@ -1,0 +1,142 @@
+// Package registration keeps one line registered: it REGISTERs (RFC 3261 §10),
+// refreshes, backs off, tells what is wrong in words a user can act on, and
+// removes the line's binding in the end. It exists as a package of its own
+// because a line's most important truth, whether calls can reach it, is decided
+// here and nowhere else.
+package registration
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// AOR is an address of record.
+type AOR struct {
+	User string
+	// Host as written in the account, host or host:port.
+	Host string
+	// Display name of From and To; "" = none.
+	Display string
+}
+
+// Config of one line's registration.
+type Config struct {
+	// Name of the line, for logs.
+	Name string
+	AOR  AOR
+	// Registrar is the Request-URI's host[:port]; "" = AOR.Host.
+	Registrar string
+	// Proxy is the host[:port] requests are sent to; "" = Registrar.
+	Proxy string
+	// Route adds the proxy as a loose Route header (an outbound proxy).
+	Route bool
+	// Transport to the server; "" = UDP.
+	Transport ua.Transport
+	// AuthUsername for digest; "" = AOR.User.
+	AuthUsername string
+	Password     ua.Secret
+	// Expires asked for; 0 = 600 s.
+	Expires time.Duration
+	// ContactUser is the unguessable user part of the Contact, the same that
+	// was given to ua.Endpoint.Bind.
+	ContactUser string
+	// Instance is the line's identity, "urn:uuid:…" (RFC 5626 §4.1).
+	Instance string
+	// RInstance is the base of the Contact's rinstance parameter, the same for
+	// both slots of a line.
+	RInstance string
+	// Slot 1 or 2: the reg-id. 0 = 1.
+	Slot int
+	// KeepAlive sends a CRLF keepalive each KeepAlivePeriod (0 = 30 s).
+	KeepAlive       bool
+	KeepAlivePeriod time.Duration
+	// Headers are added to every REGISTER.
+	Headers []Header
+	Log     *slog.Logger
+}
+
+// Header of a request.
+type Header struct{ Name, Value string }
+
+// State of a registration.
+type State = delivery.State
+
+// Status is what is known about a registration.
+type Status struct {
+	State State
+	// Server in use, "10.77.0.1:5060/udp".
+	Server string
+	// Contact URI registered, "" when none is.
+	Contact string
+	// Public is our address as the server sees it (RFC 3581), "" when unknown.
+	Public string
+	// ExpiresAt is when the binding ends unless refreshed; zero when there is none.
+	ExpiresAt      time.Time
+	GrantedSeconds int
+	// LastCode is the last final response's; 0 when there was none.
+	LastCode int
+	// LastReason says in words how the last attempt ended.
+	LastReason string
+	Problem    delivery.Problem
+	// Since the State holds.
+	Since time.Time
+	// Retry is when the next attempt is due, after a failure.
+	Retry time.Time
+}
+
+// Endpoint is what a registration needs of a *ua.Endpoint.
+type Endpoint interface {
+	Resolve(ctx context.Context, hostport string, t ua.Transport) ([]ua.Candidate, error)
+	LocalAddrFor(ctx context.Context, server netip.AddrPort) (netip.Addr, error)
+	Port() int
+	Do(ctx context.Context, req *sip.Request) (*sip.Response, error)
+	Keepalive(server netip.AddrPort) error
+	Guard(line string, f func()) (panicked bool)
+}
+
+// Registration of one line. All methods may be called from any goroutine.
+type Registration struct{}
+
+// New makes a registration that does nothing until Start. onChange is called
+// after every change of the status, from the registration's own goroutine,
+// never concurrently; it must not block or call back into r except Status.
+func New(cfg Config, ep Endpoint, onChange func(Status)) *Registration { return nil }
+
+// Start registers and keeps registered until Stop, or until ctx ends (which
+// leaves the binding to expire). A stopped registration may be started again.
+func (r *Registration) Start(ctx context.Context) {}
+
+// Update puts another configuration in force: nothing changed = nothing
+// happens; keepalive, at once; password, expiry, display name or headers,
+// registers again; anything that names the line or its server, un-registers
+// the old binding first. A new password ends the wait of an unauthorized line.
+func (r *Registration) Update(cfg Config) {}
+
+// Stop un-registers our own Contact, if one is registered, and ends the
+// goroutine. It is done when ctx ends or after StopTimeout, whichever is
+// first; the error says why the binding may be left to expire. State is then
+// Disabled.
+func (r *Registration) Stop(ctx context.Context) error { return nil }
+
+// StopTimeout bounds the un-REGISTER of Stop.
+const StopTimeout = 4 * time.Second
+
+// Status now.
+func (r *Registration) Status() Status { return Status{} }
+
+// Servers are the addresses the line's server was last found at, the one in
+// use first.
+func (r *Registration) Servers() []netip.AddrPort { return nil }
+
+// Server gives the address in use, looking it up when there is none yet.
+func (r *Registration) Server(ctx context.Context) (netip.AddrPort, error) { return netip.AddrPort{}, nil }
+
+// Nonces shared with the line's calls, so that an INVITE is authorized at once.
+func (r *Registration) Nonces() *ua.NonceCache { return nil }
