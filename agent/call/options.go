@@ -1,0 +1,104 @@
+package call
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/account"
+	"github.com/softphone-operator/softphone-operator/agent/media"
+	"github.com/softphone-operator/softphone-operator/agent/sdp"
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// Endpoint is what calls need of a *ua.Endpoint.
+type Endpoint interface {
+	Request(ctx context.Context, req *sip.Request) (sip.ClientTransaction, error)
+	Write(req *sip.Request) error
+	Resolve(ctx context.Context, hostport string, t ua.Transport) ([]ua.Candidate, error)
+	LocalAddrFor(ctx context.Context, server netip.AddrPort) (netip.Addr, error)
+	Port() int
+	Guard(line string, f func()) (panicked bool)
+}
+
+// Media is what calls need of a *media.Session.
+type Media interface {
+	LocalRTP() netip.AddrPort
+	Start(n sdp.Negotiated, source media.Source) error
+	Update(n sdp.Negotiated, source media.Source) error
+	SendDTMF(digits string) error
+	SetOnDTMF(f func(digit rune))
+	Stats() media.Stats
+	Close() error
+}
+
+// Caps bound a line's calls; 0 = no bound.
+type Caps struct {
+	// Concurrent calls, both directions together.
+	Concurrent int
+	// NewPerSecond calls taken from the network.
+	NewPerSecond int
+	// MaxDuration of an answered call; 0 = DefaultMaxDuration.
+	MaxDuration time.Duration
+}
+
+// Defaults of Options.
+const (
+	DefaultMaxDuration = time.Hour
+	DefaultNoAnswer    = 60 * time.Second
+)
+
+// Options of a Set.
+type Options struct {
+	// Line is the line's name, for records and logs.
+	Line string
+	// Account is the line's effective account. It is read, never written.
+	Account *account.Account
+	// ContactUser is the unguessable user of our Contact, the same that was
+	// given to ua.Endpoint.Bind.
+	ContactUser string
+	// Endpoint requests go out by.
+	Endpoint Endpoint
+	// Server gives the address new calls are sent to
+	// (registration.Registration.Server).
+	Server func(ctx context.Context) (netip.AddrPort, error)
+	// Route is the host[:port] of an outbound proxy to name in a Route header
+	// of new calls; "" = none.
+	Route string
+	// Nonces shared with the line's registration; nil = own.
+	Nonces *ua.NonceCache
+	// Network selects the Wi-Fi or the cellular half of the account.
+	Network delivery.NetworkType
+	// IncomingMode stands behind icm=auto: keepAwake, push or off.
+	IncomingMode string
+	Caps         Caps
+	// NoAnswer is how long an incoming call rings; 0 = DefaultNoAnswer.
+	NoAnswer time.Duration
+	// OpenMedia opens a call's audio; nil = media.Open.
+	OpenMedia func(media.Config) (Media, error)
+	// OnChange is told every change of a call, in order per call, from the
+	// call's own goroutine. It must not block.
+	OnChange func(Record)
+	// Log for what calls have to say; nil = discard.
+	Log *slog.Logger
+}
+
+// Dial is an outgoing call to place.
+type Dial struct {
+	// To is a number, or a SIP URI.
+	To string `json:"to"`
+	// Seconds after the answer when the call is ended; 0 = Caps.MaxDuration.
+	Seconds int `json:"seconds,omitempty"`
+	// DTMF digits to send after the answer (0-9 * # A-D, "," is a pause).
+	DTMF string `json:"dtmf,omitempty"`
+	// Headers to add to the INVITE, beside the account's.
+	Headers map[string]string `json:"headers,omitempty"`
+	// ToneHz is the tone to send; 0 = silence.
+	ToneHz float64 `json:"toneHz,omitempty"`
+	// Confirm says that whoever asked has confirmed the number.
+	Confirm bool `json:"confirm,omitempty"`
+}

@@ -1,0 +1,105 @@
+package call
+
+import "time"
+
+// Direction of a call, seen from the line.
+type Direction string
+
+const (
+	In  Direction = "in"
+	Out Direction = "out"
+)
+
+// State of a call.
+type State string
+
+const (
+	// Trying: the INVITE is on its way.
+	Trying State = "trying"
+	// Ringing: the called side rings.
+	Ringing State = "ringing"
+	// Early: the called side sends audio before it answers (183).
+	Early State = "early"
+	// Established: answered.
+	Established State = "established"
+	// Ended: over; End says how.
+	Ended State = "ended"
+)
+
+// By says who ended a call.
+type By string
+
+const (
+	Local   By = "local"   // somebody on our side
+	Remote  By = "remote"  // the other side, or a server between
+	Timeout By = "timeout" // nobody, in time
+	Policy  By = "policy"  // a rule or a cap
+	Network By = "network" // the network failed
+)
+
+// End is how a call ended.
+type End struct {
+	// Code is the final response to the INVITE; 200 = the call was answered.
+	// Without a response 408 stands for no answer and 503 for a failed network
+	// (RFC 3261 §8.1.3.1).
+	Code int `json:"code"`
+	// Reason in words, e.g. "486 Busy Here".
+	Reason string `json:"reason"`
+	By     By     `json:"by"`
+	// Contacts a redirecting answer (3xx) named.
+	Contacts []string `json:"contacts,omitempty"`
+}
+
+// RTP is a call's packets, seen from our side.
+type RTP struct {
+	Sent     uint64   `json:"sent"`
+	Received uint64   `json:"received"`
+	Lost     uint64   `json:"lost"`
+	JitterMs *float64 `json:"jitterMs,omitempty"`
+	RTTMs    *float64 `json:"rttMs,omitempty"`
+}
+
+// Heard is the tone received.
+type Heard struct {
+	FrequencyHz float64 `json:"frequencyHz"`
+	LevelDBm0   float64 `json:"levelDbm0"`
+}
+
+// Record is what is known about a call: what /statusz and GET /calls/{id} show.
+type Record struct {
+	// ID of the call on this agent.
+	ID string `json:"id"`
+	// Line the call belongs to.
+	Line string `json:"line"`
+	// CallID is the SIP Call-ID.
+	CallID    string    `json:"callId"`
+	Direction Direction `json:"direction"`
+	// Remote is the URI of the other side, without parameters.
+	Remote string `json:"remote"`
+	State  State  `json:"state"`
+	// Codec sent, as "PCMU/8000"; "" before anything was negotiated.
+	Codec string `json:"codec,omitempty"`
+	// Hold is our direction while it is not sendrecv: sendonly, recvonly or inactive.
+	Hold string `json:"hold,omitempty"`
+	// Protection of the media: none.
+	Protection string `json:"protection"`
+	// NAT traversal of the media: plain, or off.
+	NAT string `json:"nat"`
+	RTP RTP    `json:"rtp"`
+	// DTMF digits received.
+	DTMF string `json:"dtmf"`
+	// R and MOS by the E-model (ITU-T G.107); absent until measured.
+	R   *float64 `json:"r,omitempty"`
+	MOS *float64 `json:"mos,omitempty"`
+	// Heard is the last tone received; absent when none was.
+	Heard *Heard `json:"heard,omitempty"`
+
+	StartedAt  time.Time `json:"startedAt"`
+	AnsweredAt time.Time `json:"answeredAt,omitzero"`
+	EndedAt    time.Time `json:"endedAt,omitzero"`
+	// SetupMs from the INVITE to its answer.
+	SetupMs *int64 `json:"setupMs,omitempty"`
+	// Treatment explains, step by step, what was done with an incoming call.
+	Treatment []string `json:"treatment"`
+	End       *End     `json:"end,omitempty"`
+}

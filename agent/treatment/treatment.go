@@ -1,0 +1,93 @@
+// Package treatment decides what happens to an incoming call. It is one
+// ordered list of rules over values, without clock, socket or dialog, so that
+// the decision can be tested as a table and every call record can say in words
+// why the call was answered, refused, redirected or left ringing.
+package treatment
+
+import "time"
+
+// Input is everything a decision looks at.
+type Input struct {
+	// Draining lines are leaving this agent; they take no new calls.
+	Draining bool
+	// IncomingOff is icm=off, or icm=auto on a fleet whose mode is off.
+	IncomingOff bool
+
+	// NewCalls counts the calls that arrived within the last second, this one
+	// included. MaxNewCalls bounds it; 0 = no bound.
+	NewCalls    int
+	MaxNewCalls int
+
+	// ForwardingEnabled and ForwardingNumber are the account's. Self is the
+	// line's own user part: a line is never forwarded to itself.
+	ForwardingEnabled bool
+	ForwardingNumber  string
+	Self              string
+
+	// ActiveCalls of the line, both directions, without this one. MaxCalls
+	// bounds them; 0 = no bound.
+	ActiveCalls int
+	MaxCalls    int
+	// CallWaiting=false refuses a second call.
+	CallWaiting bool
+
+	// AutoAnswer and AutoAnswerAfter are the account's.
+	AutoAnswer      bool
+	AutoAnswerAfter time.Duration
+	// AlertHeaders are the values of Call-Info and Alert-Info, in order.
+	AlertHeaders []string
+
+	// NoAnswer is how long a call may ring.
+	NoAnswer time.Duration
+}
+
+// Action is what to do with a call.
+type Action int
+
+const (
+	// Ring until answered by somebody, or Decision.RingFor is over: 480.
+	Ring Action = iota
+	// Answer after Decision.AnswerAfter.
+	Answer
+	// Redirect to Decision.Target with 302.
+	Redirect
+	// Reject with Decision.Code.
+	Reject
+)
+
+// String gives the action's name.
+func (a Action) String() string {
+	switch a {
+	case Ring:
+		return "ring"
+	case Answer:
+		return "answer"
+	case Redirect:
+		return "redirect"
+	case Reject:
+		return "reject"
+	}
+	return "unknown"
+}
+
+// Decision is what happens to a call, and why.
+type Decision struct {
+	Action Action
+	// Code and Reason of the final response, for Reject and Redirect.
+	Code   int
+	Reason string
+	// RetryAfter of a Reject; 0 = none is said.
+	RetryAfter time.Duration
+	// Target of a Redirect: a number or a SIP URI.
+	Target string
+	// AnswerAfter is how long an Answer rings first.
+	AnswerAfter time.Duration
+	// RingFor bounds the ringing of Ring: then Code.
+	RingFor time.Duration
+	// Steps are the rules' reasons in the order they were asked; the last one
+	// made the decision.
+	Steps []string
+}
+
+// Decide asks the rules in order; the first that has an opinion decides.
+func Decide(in Input) Decision { return Decision{} }
