@@ -1,0 +1,83 @@
+package v1
+
+// Condition types. Ready is positive; Reconciling and Stalled are there only while they are True, and mean what kstatus
+// says: work goes on, or the user must act.
+const (
+	ConditionReady       = "Ready"
+	ConditionReconciling = "Reconciling"
+	ConditionStalled     = "Stalled"
+
+	// Of accounts.
+
+	// ConditionAccepted: the object makes sense by itself and may run.
+	ConditionAccepted = "Accepted"
+	// ConditionRendered: the account XML could be made of it and of what it refers to.
+	ConditionRendered = "Rendered"
+	// ConditionScheduled: the line is placed on an agent.
+	ConditionScheduled = "Scheduled"
+	// ConditionRegistered: the registrar knows the line.
+	ConditionRegistered = "Registered"
+	// ConditionInlineSecret is there while a secret stands in the object in plain sight.
+	ConditionInlineSecret = "InlineSecret"
+
+	// Of fleets and agents.
+
+	// ConditionProgressing: agents are being made, replaced or removed.
+	ConditionProgressing = "Progressing"
+	// ConditionDraining: the agent's lines are leaving.
+	ConditionDraining = "Draining"
+)
+
+// Reasons of conditions. One reason means one thing wherever it stands.
+const (
+	// Good ends.
+
+	ReasonRegistered             = "Registered"
+	ReasonNotRegisteringByPolicy = "NotRegisteringByPolicy"
+	ReasonSuspended              = "Suspended"
+	ReasonAccepted               = "Accepted"
+	ReasonRendered               = "Rendered"
+	ReasonScheduled              = "Scheduled"
+	ReasonReady                  = "Ready"
+	ReasonAsDesired              = "AsDesired"
+	ReasonInlineSecret           = "InlineSecret"
+
+	// On the way.
+
+	ReasonPlacing       = "Placing"
+	ReasonRegistering   = "Registering"
+	ReasonDelivering    = "Delivering"
+	ReasonAgentNotReady = "AgentNotReady"
+	ReasonFleetNotFound = "FleetNotFound"
+	ReasonRollingOut    = "RollingOut"
+	ReasonNoReport      = "NoReport"
+
+	// What the user must mend.
+
+	ReasonInvalidAccount      = "InvalidAccount"
+	ReasonInvalidXML          = "InvalidXML"
+	ReasonSecretNotFound      = "SecretNotFound"
+	ReasonSecretKeyMissing    = "SecretKeyMissing"
+	ReasonInvalidSecretValue  = "InvalidSecretValue"
+	ReasonConfigMapNotFound   = "ConfigMapNotFound"
+	ReasonConfigMapKeyMissing = "ConfigMapKeyMissing"
+	ReasonNameConflict        = "NameConflict"
+	ReasonTooLarge            = "TooLarge"
+	ReasonRejectedByAgent     = "RejectedByAgent"
+	ReasonInvalidPodSettings  = "InvalidPodSettings"
+	ReasonPodRefused          = "PodRefused"
+
+	// What the registrar, or the way to it, says.
+
+	ReasonUnauthorized         = "Unauthorized"
+	ReasonForbidden            = "Forbidden"
+	ReasonUserNotFound         = "UserNotFound"
+	ReasonUnsupportedDigest    = "UnsupportedDigest"
+	ReasonHostNotFound         = "HostNotFound"
+	ReasonDNSFailure           = "DNSFailure"
+	ReasonRegistrarTimeout     = "RegistrarTimeout"
+	ReasonRegistrarUnreachable = "RegistrarUnreachable"
+	ReasonRegistrarRejected    = "RegistrarRejected"
+	ReasonRegistrarError       = "RegistrarError"
+	ReasonBadConfiguration     = "BadConfiguration"
+)
