@@ -89,5 +89,35 @@ type Decision struct {
 	Steps []string
 }
 
+// rule is one step of the list. It decides, or says why it does not.
+type rule struct {
+	name string
+	ask  func(in Input) (d Decision, why string, decided bool)
+}
+
+// rules in the order they are asked. What keeps the line from taking calls at
+// all comes first, what the called party wants comes after it.
+var rules = [...]rule{
+	{"drain", askDraining},
+	{"icm", askIncomingOff},
+	{"rate", askRate},
+	// Do-not-disturb and incoming rewriting belong here.
+	{"forwarding", askForwarding},
+	{"busy", askBusy},
+	{"auto-answer", askAutoAnswer},
+	{"ring", askRing},
+}
+
 // Decide asks the rules in order; the first that has an opinion decides.
-func Decide(in Input) Decision { return Decision{} }
+func Decide(in Input) Decision {
+	var steps []string
+	for _, r := range rules {
+		d, why, decided := r.ask(in)
+		steps = append(steps, r.name+": "+why)
+		if decided {
+			d.Steps = steps
+			return d
+		}
+	}
+	panic("treatment: the last rule always decides")
+}
