@@ -127,13 +127,3 @@ func (n *Node) Value() string {
 	}
 	return first
 }
-
-// Attr returns the value of an attribute of the element.
-func (e *Element) Attr(name string) (string, bool) {
-	for _, a := range e.Attrs {
-		if a.Name == name {
-			return a.Value, true
-		}
-	}
-	return "", false
-}

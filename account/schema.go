@@ -1,5 +1,12 @@
 package account
 
+import (
+	"math"
+	"slices"
+	"strings"
+	"sync"
+)
+
 // Kind says what a node's text may look like.
 type Kind string
 
@@ -12,13 +19,13 @@ const (
 	KindIntEmpty Kind = "intOrEmpty"
 	KindEnum     Kind = "enum"
 	KindCSV      Kind = "csv"    // ordered words without repeats
-	KindIntCSV   Kind = "intCSV" // ordered numbers without repeats
+	KindIntCSV   Kind = "intCSV" // ordered payload numbers without repeats
 	KindHost     Kind = "host"   // host[:port]
 	KindIP       Kind = "ip"
-	KindURL      Kind = "url" // URL template with placeholders
-	KindTemplate Kind = "template"
-	KindTone     Kind = "tone"    // the call-tone language
-	KindSubtree  Kind = "subtree" // a compound node
+	KindURL      Kind = "url"      // URL with placeholders
+	KindTemplate Kind = "template" // text with placeholders, several lines if need be
+	KindTone     Kind = "tone"     // the call-tone language
+	KindSubtree  Kind = "subtree"  // a compound node
 )
 
 // Effect is what a change of a value does to a running line. The order counts.
@@ -47,6 +54,25 @@ const (
 	Carried    Honour = "carried"
 )
 
+// MergeKind says how a node that arrives meets the one that is stored.
+type MergeKind string
+
+// The ways of merging. OperationUnion on a node goes before all of them.
+const (
+	MergeReplace MergeKind = "replace" // the newcomer takes the place
+	MergeEntries MergeKind = "entries" // as replace, but a newcomer without entries replaces nothing
+	MergeMigrate MergeKind = "migrate" // deprecated: becomes other nodes inside its own layer
+)
+
+// Range bounds a number, both ends included.
+type Range struct{ Min, Max int }
+
+// NoMax is the upper end of a Range that has none. Numbers are 32 bits wide.
+const NoMax = math.MaxInt32
+
+func from(minimum int) *Range             { return &Range{minimum, NoMax} }
+func between(minimum, maximum int) *Range { return &Range{minimum, maximum} }
+
 // Row is one node of the schema.
 type Row struct {
 	// Name is the node's XML name, Aliases are other names it is read by.
@@ -55,10 +81,19 @@ type Row struct {
 	// Section groups nodes the way the document does.
 	Section string
 	Kind    Kind
-	// Enum lists the words of an enum or csv node, in the spelling that is written.
+	// Enum lists the words of an enum or csv node, in the spelling that is written;
+	// for a list of payload numbers, the ones that may be offered.
 	Enum []string
-	// Synonyms maps other spellings of enum words to the one in Enum.
+	// FoldCase reads enum words in any case.
+	FoldCase bool
+	// Synonyms maps other spellings of enum words to the one that is written.
 	Synonyms map[string]string
+	// Else is what any other word of an enum reads as; empty: other words are errors.
+	Else string
+	// Permutation asks a csv node for every word of Enum.
+	Permutation bool
+	// Schemes lists what a URL may start with.
+	Schemes []string
 	// Default is the value in force when no layer gives one. NoDefault means there is none.
 	Default   string
 	NoDefault bool
@@ -66,16 +101,16 @@ type Row struct {
 	Required bool
 	// MayBeEmpty allows an explicitly empty value where the kind alone would not.
 	MayBeEmpty bool
-	// Min and Max bound a number; both 0 means no bound, Max 0 no upper one.
-	Min, Max int
+	// Range bounds a number (nil: 32 bits), Also are numbers allowed outside of it.
+	Range *Range
+	Also  []int
 	// Secret values are never shown.
 	Secret bool
-	// Deprecated nodes are migrated to others before merging.
-	Deprecated bool
-	// KeepsEntries: an explicitly empty value does not replace one with entries.
-	KeepsEntries bool
+	Merge  MergeKind
 	// Bonus rows are known from shipped defaults, not from the document.
 	Bonus bool
+	// Untyped rows have no field in Account; they are read by name.
+	Untyped bool
 	// Effect of a change on a running line, and who honours the node.
 	Effect     Effect
 	HonouredBy Honour
@@ -83,12 +118,83 @@ type Row struct {
 	Doc string
 }
 
-// Schema returns the rows in the document's order. The caller must not change them.
-func Schema() []Row { return nil }
+// Deprecated tells whether the node is migrated to others before merging.
+func (r *Row) Deprecated() bool { return r.Merge == MergeMigrate }
+
+// allowsEmpty tells whether an explicitly empty value means something.
+func (r *Row) allowsEmpty() bool {
+	switch r.Kind {
+	case KindString, KindTristate, KindIntEmpty, KindURL, KindTemplate, KindTone, KindSubtree:
+		return true
+	}
+	return r.MayBeEmpty
+}
+
+type schema struct {
+	rows []Row
+	// index finds a row by name and alias.
+	index map[string]int
+}
+
+var table = sync.OnceValue(buildSchema)
+
+func buildSchema() schema {
+	s := schema{index: map[string]int{}}
+	sections := documentRows()
+	documented := len(sections)
+	for i, sec := range append(sections, bonusRows()...) {
+		for _, row := range sec.rows {
+			row.Section, row.Bonus = sec.name, i >= documented
+			if row.Merge == "" {
+				row.Merge = MergeReplace
+			}
+			if row.HonouredBy == "" {
+				row.HonouredBy = Carried
+			}
+			for _, name := range append([]string{row.Name}, row.Aliases...) {
+				s.index[name] = len(s.rows)
+			}
+			s.rows = append(s.rows, row)
+		}
+	}
+	return s
+}
+
+// Schema returns the rows in the document's order, those it does not describe last.
+func Schema() []Row { return slices.Clone(table().rows) }
 
 // Lookup returns the row of a node by its name or an alias.
-func Lookup(name string) (Row, bool) { return Row{}, false }
+func Lookup(name string) (Row, bool) {
+	if row := rowOf(name); row != nil {
+		return *row, true
+	}
+	return Row{}, false
+}
 
-func canonicalName(name string) string { return name }
+// rowOf is Lookup without the copy; nil when the schema does not know the node.
+func rowOf(name string) *Row {
+	s := table()
+	if i, ok := s.index[name]; ok {
+		return &s.rows[i]
+	}
+	return nil
+}
 
-func trimText(name, text string) string { return text }
+// canonicalName replaces an alias by the name it stands for.
+func canonicalName(name string) string {
+	if row := rowOf(name); row != nil {
+		return row.Name
+	}
+	return name
+}
+
+// trimText drops white space around a value; secrets are kept to the letter.
+func trimText(node, text string) string {
+	if IsSecret(node) {
+		return text
+	}
+	return strings.Trim(text, xmlSpace)
+}
+
+// xmlSpace is the white space of XML 1.0 §2.3.
+const xmlSpace = " \t\r\n"

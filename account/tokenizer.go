@@ -1,0 +1,195 @@
+package account
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// A place in a document; both numbers are 1-based, col counts characters.
+type place struct{ line, col int }
+
+type tokenKind int
+
+const (
+	startToken tokenKind = iota
+	endToken
+	textToken
+)
+
+// A token is what is left of XML here: comments and processing instructions are
+// skipped, document types refused.
+type token struct {
+	kind  tokenKind
+	name  string
+	attrs []Attr
+	text  []byte // valid until the next token
+	at    place
+}
+
+// A tokenizer reads raw tokens, so that names keep their prefixes, and knows
+// where it is. It enforces the limits on depth and attributes while reading.
+type tokenizer struct {
+	data  []byte
+	xml   *xml.Decoder
+	depth int
+	// Where the last counted token began.
+	offset int
+	at     place
+	fail   func(at place, format string, args ...any) error
+}
+
+func newTokenizer(data []byte, p *reader) *tokenizer {
+	d := xml.NewDecoder(bytes.NewReader(data))
+	d.Strict = true
+	return &tokenizer{data: data, xml: d, at: place{1, 1}, fail: p.fail}
+}
+
+// here is the place of the next token.
+func (t *tokenizer) here() place {
+	offset := min(int(t.xml.InputOffset()), len(t.data))
+	between := t.data[t.offset:offset]
+	if lines := bytes.Count(between, []byte{'\n'}); lines > 0 {
+		t.at.line += lines
+		t.at.col = 1
+		between = between[bytes.LastIndexByte(between, '\n')+1:]
+	}
+	t.at.col += utf8.RuneCount(between)
+	t.offset = offset
+	return t.at
+}
+
+// next returns the next token, or io.EOF behind the last one.
+func (t *tokenizer) next() (token, error) {
+	for {
+		at := t.here()
+		raw, err := t.xml.RawToken()
+		if err == io.EOF {
+			return token{}, io.EOF
+		}
+		if err != nil {
+			return token{}, t.syntax(err)
+		}
+		switch raw := raw.(type) {
+		case xml.StartElement:
+			return t.start(raw, at)
+		case xml.EndElement:
+			t.depth--
+			return token{kind: endToken, name: fullName(raw.Name), at: at}, nil
+		case xml.CharData:
+			return token{kind: textToken, text: raw, at: at}, nil
+		case xml.Directive:
+			return token{}, t.fail(at, "document types (<!DOCTYPE>) are refused")
+		case xml.ProcInst:
+			if strings.EqualFold(raw.Target, "xml") {
+				return token{}, t.fail(at, "the XML declaration belongs at the start")
+			}
+		}
+	}
+}
+
+func (t *tokenizer) start(raw xml.StartElement, at place) (token, error) {
+	name := fullName(raw.Name)
+	if t.depth++; t.depth > MaxDepth {
+		return token{}, t.fail(at, "elements are nested deeper than %d levels", MaxDepth)
+	}
+	if len(raw.Attr) > MaxAttributes {
+		return token{}, t.fail(at, "<%s> has more than %d attributes", name, MaxAttributes)
+	}
+	if len(raw.Attr) == 0 {
+		return token{kind: startToken, name: name, at: at}, nil
+	}
+	attrs := make([]Attr, 0, len(raw.Attr))
+	for _, a := range raw.Attr {
+		next := Attr{Name: fullName(a.Name), Value: a.Value}
+		for _, before := range attrs {
+			if before.Name == next.Name {
+				return token{}, t.fail(at, "<%s> has the attribute %s twice", name, next.Name)
+			}
+		}
+		attrs = append(attrs, next)
+	}
+	return token{kind: startToken, name: name, attrs: attrs, at: at}, nil
+}
+
+// syntax turns the tokenizer's error into ours, at the place where it gave up.
+func (t *tokenizer) syntax(err error) error {
+	at := t.here()
+	var s *xml.SyntaxError
+	if !errors.As(err, &s) {
+		return t.fail(at, "malformed XML: %v", err)
+	}
+	switch {
+	case s.Msg == "unexpected EOF":
+		return t.fail(at, "malformed XML: the document ends too early")
+	case s.Msg == "invalid UTF-8":
+		return t.fail(at, "not UTF-8; ISO-8859-1 must be declared: <?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>")
+	}
+	return t.fail(at, "malformed XML: %s", s.Msg)
+}
+
+// fullName is the name as written, with its prefix.
+func fullName(n xml.Name) string {
+	if n.Space == "" {
+		return n.Local
+	}
+	return n.Space + ":" + n.Local
+}
+
+var (
+	declaration = regexp.MustCompile(`^<\?xml\s([^?]*)\?>`)
+	version     = regexp.MustCompile(`(?:^|\s)version\s*=\s*["']([^"']*)["']`)
+	encoding    = regexp.MustCompile(`(?:^|\s)encoding\s*=\s*["']([^"']*)["']`)
+)
+
+// decode takes the byte order mark and the XML declaration off and returns UTF-8.
+// The declaration is blanked out rather than cut, so that places stay right.
+func (p *reader) decode(data []byte) ([]byte, error) {
+	start := place{1, 1}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if bytes.HasPrefix(data, []byte("\xfe\xff")) || bytes.HasPrefix(data, []byte("\xff\xfe")) {
+		return nil, p.fail(start, "UTF-16 is not supported; use UTF-8 or ISO-8859-1")
+	}
+	space := len(data) - len(bytes.TrimLeft(data, xmlSpace))
+	found := declaration.FindSubmatch(data[space:])
+	if found == nil {
+		return data, nil
+	}
+	if space > 0 {
+		p.warn(start, "there is white space before the XML declaration")
+	}
+	declared := string(found[1])
+	for i := range found[0] {
+		if c := &data[space+i]; *c != '\n' {
+			*c = ' '
+		}
+	}
+	if v := version.FindStringSubmatch(declared); v == nil || v[1] != "1.0" {
+		if v == nil || v[1] != "1.1" {
+			return nil, p.fail(start, "the XML version must be 1.0")
+		}
+		p.warn(start, "XML 1.1 is read as 1.0")
+	}
+	if e := encoding.FindStringSubmatch(declared); e != nil {
+		return p.toUTF8(data, e[1])
+	}
+	return data, nil
+}
+
+func (p *reader) toUTF8(data []byte, encoding string) ([]byte, error) {
+	switch strings.ToLower(encoding) {
+	case "utf-8", "utf8", "us-ascii", "ascii":
+		return data, nil
+	case "iso-8859-1", "latin1", "latin-1":
+		out := make([]byte, 0, len(data)+len(data)/8)
+		for _, b := range data {
+			out = utf8.AppendRune(out, rune(b))
+		}
+		return out, nil
+	}
+	return nil, p.fail(place{1, 1}, "encoding %q is not supported; use UTF-8 or ISO-8859-1", encoding)
+}
