@@ -2,37 +2,178 @@ package ua
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net"
 	"net/netip"
+	"syscall"
 
 	"github.com/emiago/sipgo/sip"
 )
 
 // Request sends req in a new client transaction to its destination
-// (req.SetDestination("ip:port") first; FQDNs are not looked up here). Via with
+// (req.SetDestination("ip:port") first; names are not looked up here). Via with
 // rport, Max-Forwards, User-Agent and Content-Length are filled in; a Via that
 // is there is replaced, except in CANCEL, which must carry its INVITE's.
 //
 // ctx bounds the sending (dialling, for TCP and TLS), not the transaction.
 // From here on req belongs to the transaction: clone it (Retry, req.Clone) to
-// send something like it again. Whoever asks for an INVITE transaction reads
-// Responses() until it ends, or calls Terminate: sipgo's timers wait for the reader.
+// send something like it again.
 //
-// The transaction's Err is ErrTimeout, ErrUnreachable or sipgo's.
+// Responses come in order, all of them; retransmitted 2xx through
+// OnRetransmission. Done is closed after the last response was read; Err is then
+// ErrTimeout, ErrUnreachable, or sipgo's for an orderly end. Terminate ends the
+// transaction at any time and is owed by whoever stops reading.
 func (e *Endpoint) Request(ctx context.Context, req *sip.Request) (sip.ClientTransaction, error) {
-	return nil, nil
+	a, err := e.send(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	t := &transaction{attempt: a, responses: make(chan *sip.Response), done: make(chan struct{}), stop: make(chan struct{})}
+	go t.pump()
+	return t, nil
 }
 
 // Do sends req (no INVITE) and waits for the final response, until ctx ends or
 // the transaction times out (64·T1 = 32 s). Errors wrap ErrTimeout,
 // ErrUnreachable or ctx's.
-func (e *Endpoint) Do(ctx context.Context, req *sip.Request) (*sip.Response, error) { return nil, nil }
+func (e *Endpoint) Do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	a, err := e.send(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	// The Completed state only absorbs repeated responses (RFC 3261 §17.1.2.2),
+	// which find nobody and are dropped just as well; sipgo would keep it 32 s.
+	defer a.ClientTx.Terminate()
+	defer a.settle()
+	for {
+		select {
+		case res := <-a.ClientTx.Responses():
+			a.settle()
+			if !res.IsProvisional() {
+				return res, nil
+			}
+		case <-a.ClientTx.Done():
+			return nil, a.Err()
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%s not answered: %w", req.Method, ctx.Err())
+		}
+	}
+}
 
 // Write sends req outside any transaction: the ACK to a 2xx. Headers are
 // filled in as for Request.
-func (e *Endpoint) Write(req *sip.Request) error { return nil }
+func (e *Endpoint) Write(req *sip.Request) error {
+	if _, err := e.fill(context.Background(), req); err != nil {
+		return err
+	}
+	if err := e.tp.WriteMsg(req); err != nil {
+		return fmt.Errorf("send %s: %w", req.Method, sendError(err))
+	}
+	return nil
+}
 
 // Keepalive sends the double CRLF of RFC 5626 §3.5.1 to server.
-func (e *Endpoint) Keepalive(server netip.AddrPort) error { return nil }
+func (e *Endpoint) Keepalive(server netip.AddrPort) error {
+	if _, err := e.conn.WriteTo([]byte("\r\n\r\n"), net.UDPAddrFromAddrPort(server)); err != nil {
+		return fmt.Errorf("send keepalive: %w", sendError(err))
+	}
+	return nil
+}
 
-// Guard calls f and turns a panic in it into a log line and a count.
-func (e *Endpoint) Guard(line string, f func()) (panicked bool) { f(); return false }
+// LocalAddrFor gives the source address the kernel would use towards server.
+func (e *Endpoint) LocalAddrFor(ctx context.Context, server netip.AddrPort) (netip.Addr, error) {
+	if a := e.local.Addr(); !a.IsUnspecified() {
+		return a.Unmap(), nil
+	}
+	// Connecting a UDP socket sends nothing; it only picks the route.
+	c, err := new(net.Dialer).DialContext(ctx, "udp", server.String())
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("no way to %s: %w", server, sendError(err))
+	}
+	defer func() { _ = c.Close() }()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
+}
+
+// send fills req in and starts a transaction with it.
+func (e *Endpoint) send(ctx context.Context, req *sip.Request) (*attempt, error) {
+	to, err := e.fill(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	tx, err := e.txl.NewClientTransaction(ctx, req)
+	if err != nil {
+		return nil, fmt.Errorf("send %s: %w", req.Method, sendError(err))
+	}
+	a := &attempt{ClientTx: tx, method: req.Method, to: to, pending: &e.pending}
+	e.pending.add(a)
+	if err := tx.Init(); err != nil {
+		a.settle()
+		tx.Terminate()
+		return nil, fmt.Errorf("send %s: %w", req.Method, sendError(err))
+	}
+	return a, nil
+}
+
+// fill completes the headers of req and makes it leave from the listening socket.
+func (e *Endpoint) fill(ctx context.Context, req *sip.Request) (netip.AddrPort, error) {
+	to, err := netip.ParseAddrPort(req.Destination())
+	if err != nil {
+		return to, fmt.Errorf("send %s: destination is no address and port: %w", req.Method, err)
+	}
+	if req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil {
+		return to, fmt.Errorf("send %s: From, To, Call-ID and CSeq are needed", req.Method)
+	}
+	if !req.IsCancel() || req.Via() == nil {
+		addr, err := e.LocalAddrFor(ctx, to)
+		if err != nil {
+			return to, fmt.Errorf("send %s: %w", req.Method, err)
+		}
+		removeAll(req, "Via")
+		req.PrependHeader(e.via(addr))
+	}
+	if req.MaxForwards() == nil {
+		maxForwards := sip.MaxForwardsHeader(70)
+		req.AppendHeader(&maxForwards)
+	}
+	if req.GetHeader("User-Agent") == nil {
+		req.AppendHeader(sip.NewHeader("User-Agent", e.cfg.UserAgent))
+	}
+	if req.ContentLength() == nil {
+		req.SetBody(req.Body())
+	}
+	req.SetTransport("UDP")
+	// With a local address sipgo takes the connection of that address, which is
+	// the listening socket; without, it would open another port.
+	req.Laddr = sip.Addr{IP: e.local.Addr().AsSlice(), Port: int(e.local.Port())}
+	return to, nil
+}
+
+// via is the top Via of a request: sent-by is where responses are to come to,
+// rport makes servers answer to the port they saw (RFC 3581 §3).
+func (e *Endpoint) via(addr netip.Addr) *sip.ViaHeader {
+	params := sip.NewParams()
+	params.Add("branch", e.branches+randomText(16))
+	params.Add("rport", "")
+	return &sip.ViaHeader{
+		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: "UDP",
+		Host: addr.String(), Port: e.Port(), Params: params,
+	}
+}
+
+// unreachable takes an ICMP error to the transactions that wait for a first
+// answer from there. Those that had one already only lost a datagram.
+func (e *Endpoint) unreachable(to netip.AddrPort, cause error) {
+	e.count.unreachable.Add(1)
+	for _, a := range e.pending.take(to) {
+		a.fail(fmt.Errorf("%s to %s: %w: %w", a.method, to, ErrUnreachable, cause))
+	}
+}
+
+// sendError gives a socket's error its kind.
+func sendError(err error) error {
+	if errors.As(err, new(syscall.Errno)) || errors.As(err, new(*net.OpError)) {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return err
+}

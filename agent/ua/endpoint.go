@@ -10,9 +10,13 @@ package ua
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -37,38 +41,152 @@ var DefaultAllow = []sip.RequestMethod{sip.INVITE, sip.ACK, sip.CANCEL, sip.BYE,
 
 // Endpoint is one shared UDP socket with everything above it. All methods may
 // be called from any goroutine.
-type Endpoint struct{}
+type Endpoint struct {
+	cfg      Config
+	log      *slog.Logger
+	conn     *conn
+	local    netip.AddrPort // as bound
+	branches string         // how the branches of our requests begin
+	tp       *sip.TransportLayer
+	txl      *sip.TransactionLayer
+	lines    directory
+	pending  pending
+	count    counters
+
+	closing   atomic.Bool
+	readErr   error         // why the reader ended; read after readDone
+	readDone  chan struct{} // closed when the reader has ended
+	closeOnce sync.Once
+}
+
+// Stats counts what an endpoint has seen; all but Lines only grow.
+type Stats struct {
+	Received    uint64 // datagrams
+	Keepalives  uint64 // datagrams of nothing but line ends or zeros
+	Dropped     uint64 // datagrams of strangers, never answered
+	Malformed   uint64 // requests refused as not being what RFC 3261 asks for
+	Stray       uint64 // responses no transaction waits for
+	Unreachable uint64 // ICMP errors
+	Panics      uint64 // panics caught at a line's boundary or in the reader
+	Lines       int    // bound now
+}
+
+type counters struct {
+	received, keepalives, dropped, malformed, stray, unreachable, panics atomic.Uint64
+}
+
+// sipgo refuses UDP messages above its UDPMTUSize less 200 bytes, and knows no
+// way to TCP from there. An SDP with ICE and DTLS passes that, and a line's
+// transport is what its account says, so large messages go out in fragments,
+// up to what UDP carries. (RFC 3261 §18.1.1 would have TCP above 1,300 bytes.)
+var liftSizeLimit = sync.OnceFunc(func() { sip.UDPMTUSize = maxDatagram + 200 })
+
+// maxDatagram is the most UDP over IPv4 carries.
+const maxDatagram = 65507
 
 // Listen opens the socket and starts reading; requests of bound lines are
 // served from now on. Close it.
-func Listen(cfg Config) (*Endpoint, error) { return nil, nil }
+func Listen(cfg Config) (*Endpoint, error) {
+	liftSizeLimit()
+	cfg = cfg.defaults()
+	socket, err := net.ListenUDP(network(cfg.Bind.Addr()), net.UDPAddrFromAddrPort(cfg.Bind))
+	if err != nil {
+		return nil, fmt.Errorf("listen for SIP: %w", err)
+	}
+	e := &Endpoint{
+		cfg: cfg, log: cfg.Log, readDone: make(chan struct{}),
+		local:    socket.LocalAddr().(*net.UDPAddr).AddrPort(),
+		branches: sip.RFC3261BranchMagicCookie + randomText(8),
+	}
+	e.conn = newConn(socket, e.admit, e.unreachable)
+	quiet := slog.New(quietHandler{cfg.Log.Handler()})
+	e.tp = sip.NewTransportLayer(cfg.Resolver, sip.NewParser(), nil, sip.WithTransportLayerLogger(quiet))
+	e.txl = sip.NewTransactionLayer(e.tp, sip.WithTransactionLayerLogger(quiet),
+		sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) { e.count.stray.Add(1) }))
+	e.txl.OnRequest(e.handle)
+	go e.read()
+	select {
+	case <-e.conn.reading:
+		return e, nil
+	case <-e.readDone:
+		return nil, errors.Join(fmt.Errorf("listen for SIP: %w", e.readErr), e.Close())
+	}
+}
+
+func (c Config) defaults() Config {
+	if c.UserAgent == "" {
+		c.UserAgent = "softphone-agent"
+	}
+	if len(c.Allow) == 0 {
+		c.Allow = DefaultAllow
+	}
+	if c.Resolver == nil {
+		c.Resolver = &net.Resolver{PreferGo: true}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if !c.Bind.Addr().IsValid() {
+		c.Bind = netip.AddrPortFrom(netip.IPv4Unspecified(), c.Bind.Port())
+	}
+	return c
+}
+
+// network keeps an IPv4 socket an IPv4 socket, so that its addresses are
+// written as such; "::" serves both families.
+func network(a netip.Addr) string {
+	if a.Is4() {
+		return "udp4"
+	}
+	return "udp"
+}
+
+// read runs sipgo's reader. A panic in it (its parser, our admission) costs one
+// datagram, not the process.
+func (e *Endpoint) read() {
+	defer close(e.readDone)
+	for panicked := true; panicked; {
+		panicked = e.Guard("reader", func() { e.readErr = e.tp.ServeUDP(e.conn) })
+	}
+	if e.readErr == nil {
+		e.readErr = e.conn.err()
+	}
+}
 
 // Serve blocks until ctx ends or the socket fails, and closes the endpoint.
 // The error is nil when ctx ended.
-func (e *Endpoint) Serve(ctx context.Context) error { return nil }
-
-// Close ends all transactions and the socket, and waits for the reader.
-func (e *Endpoint) Close() error { return nil }
-
-// Port the socket is bound to, the port of every Contact and Via.
-func (e *Endpoint) Port() int { return 0 }
-
-// LocalAddrFor gives the source address the kernel would use towards server.
-func (e *Endpoint) LocalAddrFor(ctx context.Context, server netip.AddrPort) (netip.Addr, error) {
-	return netip.Addr{}, nil
+func (e *Endpoint) Serve(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return e.Close()
+	case <-e.readDone:
+		if e.closing.Load() {
+			return nil
+		}
+		return errors.Join(fmt.Errorf("SIP socket: %w", e.readErr), e.Close())
+	}
 }
 
-// Stats of the endpoint since Listen.
-func (e *Endpoint) Stats() Stats { return Stats{} }
+// Close ends all transactions and the socket, and waits for the reader.
+func (e *Endpoint) Close() error {
+	var err error
+	e.closeOnce.Do(func() {
+		e.closing.Store(true)
+		e.txl.Close()
+		err = errors.Join(e.tp.Close(), e.conn.Close())
+	})
+	<-e.readDone
+	return err
+}
 
-// Stats counts what an endpoint has seen; all values only grow.
-type Stats struct {
-	Received    uint64 // datagrams
-	Keepalives  uint64 // datagrams of CRLF or zeros only
-	Dropped     uint64 // datagrams of strangers, never answered
-	Malformed   uint64 // messages of a server or for a line that are not SIP as in RFC 3261
-	Stray       uint64 // responses no transaction waits for
-	Unreachable uint64 // ICMP errors
-	Panics      uint64 // panics caught at a line's boundary or in the parser
-	Lines       int    // bound now
+// Port the socket is bound to, the port of every Contact and Via.
+func (e *Endpoint) Port() int { return int(e.local.Port()) }
+
+// Stats of the endpoint since Listen.
+func (e *Endpoint) Stats() Stats {
+	return Stats{
+		Received: e.count.received.Load(), Keepalives: e.count.keepalives.Load(), Dropped: e.count.dropped.Load(),
+		Malformed: e.count.malformed.Load(), Stray: e.count.stray.Load(), Unreachable: e.count.unreachable.Load(),
+		Panics: e.count.panics.Load(), Lines: e.lines.len(),
+	}
 }

@@ -1,13 +1,19 @@
 package ua
 
-import "log/slog"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
 
 // Secret is a password: it never prints, whatever is asked of it.
 type Secret string
 
 const redacted = "[redacted]"
 
+// Format writes "[redacted]" for every verb, the wrong ones included.
+func (Secret) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, redacted) }
+
 func (Secret) String() string               { return redacted }
-func (Secret) GoString() string             { return redacted }
 func (Secret) LogValue() slog.Value         { return slog.StringValue(redacted) }
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

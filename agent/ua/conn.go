@@ -1,0 +1,90 @@
+package ua
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// conn is the UDP socket as sipgo sees it. sipgo's reader ends at the first
+// error, keeps an entry for every source address it ever saw, and starts a
+// goroutine for every message; so strangers are turned away here, before any
+// of that, and ICMP errors are told apart from a broken socket.
+type conn struct {
+	*net.UDPConn
+	admit       func(datagram []byte, from netip.AddrPort) bool
+	unreachable func(to netip.AddrPort, err error)
+
+	reading   chan struct{} // closed when the reader is at work
+	announced sync.Once
+	broken    atomic.Pointer[error]
+}
+
+// tooManyErrors in a row mean that the socket will not recover.
+const tooManyErrors = 64
+
+func newConn(socket *net.UDPConn, admit func([]byte, netip.AddrPort) bool, unreachable func(netip.AddrPort, error)) *conn {
+	reportErrors(socket)
+	return &conn{UDPConn: socket, admit: admit, unreachable: unreachable, reading: make(chan struct{})}
+}
+
+// ReadFrom gives the next datagram that is admitted.
+func (c *conn) ReadFrom(b []byte) (int, net.Addr, error) {
+	c.announced.Do(func() { close(c.reading) })
+	for failures := 0; ; {
+		n, from, err := c.ReadFromUDPAddrPort(b)
+		switch {
+		case err == nil:
+			failures = 0
+			if c.admit(b[:n], from) {
+				return n, net.UDPAddrFromAddrPort(from), nil
+			}
+		case errors.Is(err, net.ErrClosed):
+			return 0, nil, err
+		default:
+			if failures++; failures > tooManyErrors {
+				c.broken.Store(&err)
+				return 0, nil, err
+			}
+			c.drain()
+		}
+	}
+}
+
+// WriteTo sends a datagram. An ICMP error pending on the socket is returned to
+// whoever writes next, wherever to; so it is taken to the one it belongs to and
+// the datagram is sent again.
+func (c *conn) WriteTo(b []byte, to net.Addr) (int, error) {
+	n, err := c.UDPConn.WriteTo(b, to)
+	if errors.As(err, new(syscall.Errno)) && c.drain() > 0 {
+		n, err = c.UDPConn.WriteTo(b, to)
+	}
+	return n, err
+}
+
+// drain hands on the ICMP errors waiting at the socket and counts them.
+func (c *conn) drain() int {
+	errs := readErrors(c.UDPConn)
+	for _, e := range errs {
+		if e.err != nil {
+			c.unreachable(e.to, e.err)
+		}
+	}
+	return len(errs)
+}
+
+func (c *conn) err() error {
+	if p := c.broken.Load(); p != nil {
+		return *p
+	}
+	return net.ErrClosed
+}
+
+// icmpError is an ICMP error that came back for a datagram to an address.
+type icmpError struct {
+	to  netip.AddrPort
+	err error // nil when it says nothing about the destination
+}

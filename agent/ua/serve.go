@@ -1,0 +1,188 @@
+package ua
+
+import (
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// handle takes a new request from the transaction layer, in a goroutine of its
+// own, and gives it to its line or answers it.
+func (e *Endpoint) handle(req *sip.Request, tx *sip.ServerTx) {
+	bound(req, tx)
+	panicked := e.Guard("request", func() { e.route(req, tx) })
+	if panicked && !req.IsAck() {
+		e.Guard("request", func() { e.answer(req, tx, 500, "Server Internal Error") })
+	}
+	if req.IsAck() {
+		// An ACK to a 2xx is a transaction to sipgo, which nothing would end.
+		tx.Terminate()
+	}
+}
+
+// bound ends a transaction other than INVITE's that nobody answers: sipgo has
+// no timer in its Trying state, so it would stay for good. Timer J (64·T1) runs
+// after an answer within the first 64·T1.
+func bound(req *sip.Request, tx *sip.ServerTx) {
+	if !req.IsInvite() && !req.IsAck() {
+		end := time.AfterFunc(2*64*sip.T1, tx.Terminate)
+		tx.OnTerminate(func(string, error) { end.Stop() })
+	}
+}
+
+// Guard calls f and turns a panic in it into a log line and a count.
+func (e *Endpoint) Guard(line string, f func()) (panicked bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			panicked = true
+			e.count.panics.Add(1)
+			e.log.Error("panic caught", "line", line, "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+	return false
+}
+
+// known are the methods of RFC 3261 and its extensions: refused with 405, while
+// 501 is "the appropriate response when a UAS does not recognize the request
+// method" (§21.5.2).
+var known = []sip.RequestMethod{
+	sip.INVITE, sip.ACK, sip.CANCEL, sip.BYE, sip.OPTIONS, sip.REGISTER, sip.SUBSCRIBE, sip.NOTIFY,
+	sip.REFER, sip.INFO, sip.MESSAGE, sip.PRACK, sip.UPDATE, sip.PUBLISH,
+}
+
+// route walks the checks of RFC 3261 §8.2 in their order.
+func (e *Endpoint) route(req *sip.Request, tx *sip.ServerTx) {
+	if code, reason := inspect(req); code != 0 {
+		e.count.malformed.Add(1)
+		e.answer(req, tx, code, reason)
+		return
+	}
+	l := e.lines.find(req)
+	if l == nil {
+		e.answerNobody(req, tx)
+		return
+	}
+	allow, supported := e.cfg.Allow, []string(nil)
+	if c, ok := l.(Capable); ok {
+		allow, supported = c.Allow(), c.Supported()
+	}
+	switch {
+	case !slices.Contains(known, req.Method) && !slices.Contains(allow, req.Method):
+		e.answer(req, tx, 501, "Not Implemented")
+	case !slices.Contains(allow, req.Method):
+		// "The response MUST include an Allow header field" (§21.4.6).
+		e.answer(req, tx, 405, "Method Not Allowed", list("Allow", allow))
+	case len(unsupported(req, supported)) > 0:
+		e.answer(req, tx, 420, "Bad Extension", list("Unsupported", unsupported(req, supported)))
+	case req.IsCancel():
+		e.answer(req, tx, 481, "Call/Transaction Does Not Exist")
+	case req.Method == sip.OPTIONS:
+		e.answerOptions(req, tx, allow, supported)
+	default:
+		l.HandleRequest(req, tx)
+	}
+}
+
+// answerNobody answers a request that came from a line's server or was for a
+// line that has just gone, and that no line takes.
+func (e *Endpoint) answerNobody(req *sip.Request, tx *sip.ServerTx) {
+	switch {
+	case req.IsCancel() || inDialog(req):
+		e.answer(req, tx, 481, "Call/Transaction Does Not Exist")
+	case req.Method == sip.OPTIONS && req.Recipient.User == "":
+		e.answerOptions(req, tx, e.cfg.Allow, nil)
+	case !slices.Contains(known, req.Method):
+		e.answer(req, tx, 501, "Not Implemented")
+	default:
+		e.answer(req, tx, 404, "Not Found")
+	}
+}
+
+// answerOptions tells what a line can do (RFC 3261 §11.2).
+func (e *Endpoint) answerOptions(req *sip.Request, tx *sip.ServerTx, allow []sip.RequestMethod, supported []string) {
+	headers := []sip.Header{
+		list("Allow", allow),
+		sip.NewHeader("Accept", "application/sdp"),
+		sip.NewHeader("Accept-Encoding", "identity"),
+		sip.NewHeader("Accept-Language", "en"),
+	}
+	if len(supported) > 0 {
+		headers = append(headers, list("Supported", supported))
+	}
+	e.answer(req, tx, 200, "OK", headers...)
+}
+
+// answer sends a response; ACK has none.
+func (e *Endpoint) answer(req *sip.Request, tx *sip.ServerTx, code int, reason string, headers ...sip.Header) {
+	if req.IsAck() {
+		return
+	}
+	res := sip.NewResponseFromRequest(req, code, reason, nil)
+	res.SipVersion = "SIP/2.0"
+	for _, h := range headers {
+		res.AppendHeader(h)
+	}
+	res.AppendHeader(sip.NewHeader("Server", e.cfg.UserAgent))
+	if err := tx.Respond(res); err != nil {
+		e.log.Debug("answer not sent", "method", req.Method, "code", code, "error", err)
+	}
+}
+
+// inspect gives the response a request deserves that is not well formed, or 0.
+// "A valid SIP request formulated by a UAC MUST, at a minimum, contain the
+// following header fields: To, From, CSeq, Call-ID, Max-Forwards, and Via"
+// (RFC 3261 §8.1.1); Max-Forwards is not missed here.
+func inspect(req *sip.Request) (code int, reason string) {
+	from, cseq := req.From(), req.CSeq()
+	switch {
+	case req.SipVersion != "SIP/2.0":
+		return 505, "Version Not Supported"
+	case req.Recipient.Scheme != "sip" && req.Recipient.Scheme != "sips":
+		return 416, "Unsupported URI Scheme"
+	case req.To() == nil:
+		return 400, "Missing To"
+	case from == nil:
+		return 400, "Missing From"
+	case !from.Params.Has("tag"):
+		return 400, "Missing From tag"
+	case req.CallID() == nil:
+		return 400, "Missing Call-ID"
+	case cseq == nil:
+		return 400, "Missing CSeq"
+	case !strings.EqualFold(strings.TrimSpace(string(cseq.MethodName)), string(req.Method)):
+		return 400, "CSeq method does not match"
+	}
+	return 0, ""
+}
+
+func inDialog(req *sip.Request) bool { return req.To() != nil && req.To().Params.Has("tag") }
+
+// unsupported are the option tags of Require that the line does not support;
+// "the Require … MUST NOT be used in a SIP CANCEL request, or in an ACK"
+// (RFC 3261 §8.2.2.3), so it is ignored there.
+func unsupported(req *sip.Request, supported []string) []string {
+	if req.IsAck() || req.IsCancel() {
+		return nil
+	}
+	var tags []string
+	for _, h := range req.GetHeaders("Require") {
+		for tag := range strings.SplitSeq(h.Value(), ",") {
+			if tag = strings.TrimSpace(tag); tag != "" && !slices.Contains(supported, strings.ToLower(tag)) {
+				tags = append(tags, tag)
+			}
+		}
+	}
+	return tags
+}
+
+func list[T ~string](name string, values []T) sip.Header {
+	s := make([]string, len(values))
+	for i, v := range values {
+		s[i] = string(v)
+	}
+	return sip.NewHeader(name, strings.Join(s, ", "))
+}
