@@ -1,0 +1,98 @@
+package sdp
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/softphone-operator/softphone-operator/agent/codec"
+)
+
+// Answer answers an offer: the first audio stream with a common codec is taken, every other line is refused. The error wraps
+// ErrNotAcceptable when none can be taken.
+func Answer(offer *Description, c Capabilities, o Origin) (*Description, Negotiated, error) {
+	taken := slices.IndexFunc(offer.Media, func(m Media) bool {
+		return m.isAudio() && m.Port != 0 && m.plainRTP() && len(common(m.formats(nil), c.Codecs, false)) > 0
+	})
+	if taken < 0 {
+		return nil, Negotiated{}, fmt.Errorf("%w: %s", ErrNotAcceptable, offer.complaint(c))
+	}
+	n, err := offer.negotiate(&offer.Media[taken], c)
+	if err != nil {
+		return nil, Negotiated{}, err
+	}
+	d := &Description{Origin: o, Connection: at(c.Addr)}
+	for i := range offer.Media {
+		if m := &offer.Media[i]; i == taken {
+			d.Media = append(d.Media, answerAudio(m, n, c))
+		} else {
+			d.Media = append(d.Media, refuse(m))
+		}
+	}
+	return d, n, nil
+}
+
+// negotiate settles an offered stream against what we can do.
+func (d *Description) negotiate(m *Media, c Capabilities) (Negotiated, error) {
+	theirs := m.formats(nil)
+	n := Negotiated{TelephoneEventPT: -1, ReceiveEventPT: -1, Receive: common(theirs, c.Codecs, c.HonorTheirs)}
+	n.Codec = n.Receive[0]
+	if e, ok := event(theirs, n.Codec.Clock); ok && c.TelephoneEvent {
+		n.TelephoneEventPT, n.ReceiveEventPT = int(e.PT), int(e.PT)
+	}
+	_, mux := attribute(m.Attributes, "rtcp-mux")
+	n.RTCPMux = mux && c.RTCPMux
+	n.PTime = d.ptime(m, c)
+	n.Direction = c.Direction.Both(d.direction(m).Reverse())
+	var err error
+	n.Remote, n.RemoteRTCP, err = d.remote(m, n.RTCPMux, c.Addr)
+	return n, err
+}
+
+func answerAudio(offer *Media, n Negotiated, c Capabilities) Media {
+	m := Media{Kind: offer.Kind, Port: c.Port, Proto: offer.Proto}
+	list := slices.Clone(n.Receive)
+	for i, f := range list {
+		list[i].Params = c.Codecs[slices.IndexFunc(c.Codecs, f.Same)].Params
+	}
+	if n.ReceiveEventPT >= 0 {
+		e, _ := event(offer.formats(nil), n.Codec.Clock)
+		e.Name, e.Params = telephoneEvent, allDTMF
+		list = append(list, e)
+	}
+	m.setFormats(list)
+	return m.finish(n.PTime, n.RTCPMux, n.Direction)
+}
+
+// refuse is a media line that declines another (RFC 3264 §6).
+func refuse(m *Media) Media {
+	return Media{Kind: m.Kind, Proto: m.Proto, Formats: slices.Clone(m.Formats)}
+}
+
+// plainRTP reports a profile spoken without protection.
+func (m *Media) plainRTP() bool {
+	return strings.EqualFold(m.Proto, "RTP/AVP") || strings.EqualFold(m.Proto, "RTP/AVPF")
+}
+
+// complaint says in one line why nothing in an offer can be taken.
+func (d *Description) complaint(c Capabilities) string {
+	i := d.audio()
+	switch {
+	case i < 0:
+		return "no audio is offered"
+	case !d.Media[i].plainRTP():
+		return fmt.Sprintf("profile %s is offered, RTP/AVP is spoken", d.Media[i].Proto)
+	}
+	return fmt.Sprintf("codecs %s are offered, %s are spoken", list(d.Media[i].formats(nil)), list(c.Codecs))
+}
+
+func list(formats []codec.Format) string {
+	names := make([]string, 0, len(formats))
+	for _, f := range formats {
+		names = append(names, f.String())
+	}
+	if len(names) == 0 {
+		return "none known"
+	}
+	return strings.Join(names, ", ")
+}

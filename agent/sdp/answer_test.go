@@ -1,0 +1,193 @@
+package sdp
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/softphone-operator/softphone-operator/agent/codec"
+)
+
+var update = flag.Bool("update", false, "write the golden answers anew")
+
+func caps() Capabilities {
+	return Capabilities{
+		Addr: netip.MustParseAddr("192.0.2.1"), Port: 10000, Codecs: codec.Formats([]int{0, 8}), PTime: 20, TelephoneEvent: true,
+	}
+}
+
+var origin = Origin{SessionID: 7, Version: 1, Addr: netip.MustParseAddr("192.0.2.1")}
+
+// summary is a negotiation in one line.
+func summary(n Negotiated) string {
+	var receive []string
+	for _, f := range n.Receive {
+		receive = append(receive, fmt.Sprintf("%d=%s", f.PT, f))
+	}
+	s := fmt.Sprintf("to %v rtcp %v send %d=%s dtmf %d/%d receive %s ptime %d %s", n.Remote, n.RemoteRTCP, n.Codec.PT, n.Codec,
+		n.TelephoneEventPT, n.ReceiveEventPT, strings.Join(receive, " "), n.PTime, n.Direction)
+	if n.RTCPMux {
+		s += " mux"
+	}
+	return s
+}
+
+func read(t *testing.T, path string) *Description {
+	t.Helper()
+	body, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Parse(body)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return d
+}
+
+func TestAnswer(t *testing.T) {
+	rows := map[string]struct {
+		offer string // testdata/offer/NAME.sdp
+		with  func(*Capabilities)
+		want  string
+	}{
+		"baresip": {"baresip", nil,
+			"to 192.0.2.20:20310 rtcp 192.0.2.20:20311 send 0=PCMU/8000 dtmf 97/97 receive 0=PCMU/8000 8=PCMA/8000 ptime 20 sendrecv"},
+		"sipp": {"sipp", nil,
+			"to 127.0.0.1:6000 rtcp 127.0.0.1:6001 send 0=PCMU/8000 dtmf -1/-1 receive 0=PCMU/8000 ptime 20 sendrecv"},
+		"linphone with video, AVPF and three telephone-events": {"linphone-video", nil,
+			"to 192.0.2.30:25000 rtcp 192.0.2.30:25001 send 0=PCMU/8000 dtmf 100/100 receive 0=PCMU/8000 8=PCMA/8000 ptime 20 sendrecv"},
+		"linphone, RTCP on one port": {"linphone-video", func(c *Capabilities) { c.RTCPMux = true },
+			"to 192.0.2.30:25000 rtcp 192.0.2.30:25000 send 0=PCMU/8000 dtmf 100/100 receive 0=PCMU/8000 8=PCMA/8000 ptime 20 sendrecv mux"},
+		"Asterisk, our order": {"asterisk", nil,
+			"to 198.51.100.7:13514 rtcp 198.51.100.7:13515 send 0=PCMU/8000 dtmf 101/101 receive 0=PCMU/8000 8=PCMA/8000 ptime 20 sendrecv"},
+		"Asterisk, their order": {"asterisk", func(c *Capabilities) { c.HonorTheirs = true },
+			"to 198.51.100.7:13514 rtcp 198.51.100.7:13515 send 8=PCMA/8000 dtmf 101/101 receive 8=PCMA/8000 0=PCMU/8000 ptime 20 sendrecv"},
+		"FreeSWITCH asks for 30 ms": {"freeswitch", nil,
+			"to 203.0.113.5:17562 rtcp 203.0.113.5:17563 send 0=PCMU/8000 dtmf 101/101 receive 0=PCMU/8000 8=PCMA/8000 ptime 30 sendrecv"},
+		"FreeSWITCH asks for 30 ms, ours is forced": {"freeswitch", func(c *Capabilities) { c.ForcePTime = true },
+			"to 203.0.113.5:17562 rtcp 203.0.113.5:17563 send 0=PCMU/8000 dtmf 101/101 receive 0=PCMU/8000 8=PCMA/8000 ptime 20 sendrecv"},
+		"an SBC with a secure and a plain stream, fax, and RTCP elsewhere": {"sbc-two-audio", nil,
+			"to 203.0.113.81:30022 rtcp 203.0.113.82:31000 send 0=PCMU/8000 dtmf 116/116 receive 0=PCMU/8000 8=PCMA/8000 ptime 20 sendrecv"},
+		"hold by 0.0.0.0": {"old-hold", nil,
+			"to invalid AddrPort rtcp invalid AddrPort send 0=PCMU/8000 dtmf 101/101 receive 0=PCMU/8000 ptime 20 recvonly"},
+		"hold by sendonly for the session": {"hold-sendonly", nil,
+			"to 192.0.2.20:20310 rtcp 192.0.2.20:20311 send 0=PCMU/8000 dtmf -1/-1 receive 0=PCMU/8000 ptime 20 recvonly"},
+		"hold meets hold": {"hold-sendonly", func(c *Capabilities) { c.Direction = SendOnly },
+			"to 192.0.2.20:20310 rtcp 192.0.2.20:20311 send 0=PCMU/8000 dtmf -1/-1 receive 0=PCMU/8000 ptime 20 inactive"},
+		"our hold is kept when they offer both ways": {"sipp", func(c *Capabilities) { c.Direction = SendOnly },
+			"to 127.0.0.1:6000 rtcp 127.0.0.1:6001 send 0=PCMU/8000 dtmf -1/-1 receive 0=PCMU/8000 ptime 20 sendonly"},
+		"a stream's inactive overrules the session's sendrecv": {"inactive", nil,
+			"to 192.0.2.20:20310 rtcp 192.0.2.20:20311 send 0=PCMU/8000 dtmf -1/-1 receive 0=PCMU/8000 ptime 20 inactive"},
+		"IPv6": {"ipv6", func(c *Capabilities) { c.Addr = netip.MustParseAddr("2001:db8::1") },
+			"to [2001:db8::20]:40000 rtcp [2001:db8::21]:40001 send 8=PCMA/8000 dtmf 101/101 receive 8=PCMA/8000 ptime 20 sendrecv"},
+		"a sloppy one: bare newlines, a host name, no s= or t=, dynamic numbers, no last newline": {"sloppy", nil,
+			"to invalid AddrPort rtcp invalid AddrPort send 0=PCMU/8000 dtmf 120/120 receive 0=PCMU/8000 121=PCMA/8000 ptime 20 recvonly"},
+		"no telephone-event wanted": {"asterisk", func(c *Capabilities) { c.TelephoneEvent = false },
+			"to 198.51.100.7:13514 rtcp 198.51.100.7:13515 send 0=PCMU/8000 dtmf -1/-1 receive 0=PCMU/8000 8=PCMA/8000 ptime 20 sendrecv"},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			c := caps()
+			if row.with != nil {
+				row.with(&c)
+			}
+			o := origin
+			o.Addr = c.Addr
+			answer, n, err := Answer(read(t, "testdata/offer/"+row.offer+".sdp"), c, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := summary(n); got != row.want {
+				t.Errorf("negotiated\n %s, want\n %s", got, row.want)
+			}
+			golden(t, "testdata/answer/"+strings.NewReplacer(" ", "-", ",", "", ":", "", ".", "", "'", "", "=", "").Replace(name)+".sdp", answer)
+		})
+	}
+}
+
+func golden(t *testing.T, path string, d *Description) {
+	t.Helper()
+	got := d.Marshal()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Errorf("%s differs; got\n%s\nwant\n%s", path, got, want)
+	}
+}
+
+func TestAnswerRefuses(t *testing.T) {
+	rows := map[string]struct{ offer, want string }{
+		"video alone":                        {"video-only", "no audio is offered"},
+		"a browser's protected stream":       {"webrtc", "profile UDP/TLS/RTP/SAVPF is offered, RTP/AVP is spoken"},
+		"no common codec":                    {"g729-only", "codecs G729/8000, telephone-event/8000 are offered, PCMU/8000, PCMA/8000 are spoken"},
+		"an address of a family we have not": {"ipv6", "2001:db8::20 cannot be reached from 192.0.2.1"},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := Answer(read(t, "testdata/offer/"+row.offer+".sdp"), caps(), origin)
+			if !errors.Is(err, ErrNotAcceptable) || !strings.HasSuffix(err.Error(), ": "+row.want) {
+				t.Errorf("error %v, want %q", err, row.want)
+			}
+		})
+	}
+}
+
+func TestAnswerRefusesAddressesOfMany(t *testing.T) {
+	for _, host := range []string{"224.2.1.1/127", "255.255.255.255"} {
+		offer, err := Parse([]byte("v=0\r\nc=IN IP4 " + host + "\r\nm=audio 4000 RTP/AVP 0\r\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := Answer(offer, caps(), origin); !errors.Is(err, ErrNotAcceptable) {
+			t.Errorf("%s: error %v", host, err)
+		}
+	}
+}
+
+func TestAnswerHonoursPacketTimesThatMakeSense(t *testing.T) {
+	rows := map[string]struct {
+		attributes string
+		own        int
+		want       int
+	}{
+		"none said":                         {"", 30, 30},
+		"none said, none of ours":           {"", 0, 20},
+		"theirs":                            {"a=ptime:60\r\n", 20, 60},
+		"theirs with a fraction":            {"a=ptime:30.0\r\n", 20, 30},
+		"too short to be meant":             {"a=ptime:1\r\n", 20, 20},
+		"too long for a packet":             {"a=ptime:1000\r\n", 20, 20},
+		"not a number":                      {"a=ptime:abc\r\n", 20, 20},
+		"their maximum is under ours":       {"a=maxptime:20\r\n", 40, 20},
+		"not a multiple of a codec's frame": {"a=ptime:25\r\n", 20, 20},
+		"ours is beyond what can be sent":   {"", 5000, 120},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			offer, err := Parse([]byte("v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4000 RTP/AVP 0\r\n" + row.attributes))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := caps()
+			c.PTime = row.own
+			if _, n, err := Answer(offer, c, origin); err != nil || n.PTime != row.want {
+				t.Errorf("packet time %d (%v), want %d", n.PTime, err, row.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,45 @@
+package sdp
+
+import "github.com/softphone-operator/softphone-operator/agent/codec"
+
+// Offer makes a first offer: one audio stream.
+func Offer(c Capabilities, o Origin) *Description {
+	return &Description{Origin: o, Connection: at(c.Addr), Media: []Media{offerAudio(c, nil)}}
+}
+
+// Reoffer makes a new offer within a session whose last description from us, offer or answer, is previous: its media lines stay in
+// number and order, and no payload type changes its meaning (RFC 3264 §8).
+func Reoffer(previous *Description, c Capabilities, o Origin) *Description {
+	if previous == nil {
+		return Offer(c, o)
+	}
+	d := &Description{Origin: o, Connection: at(c.Addr)}
+	audio := previous.audio()
+	for i := range previous.Media {
+		if m := &previous.Media[i]; i == audio {
+			d.Media = append(d.Media, offerAudio(c, m.formats(nil)))
+		} else {
+			d.Media = append(d.Media, refuse(m))
+		}
+	}
+	if audio < 0 {
+		d.Media = append(d.Media, offerAudio(c, nil))
+	}
+	return d
+}
+
+func offerAudio(c Capabilities, before []codec.Format) Media {
+	m := Media{Kind: "audio", Port: c.Port, Proto: "RTP/AVP"}
+	m.setFormats(offered(c, before))
+	return m.finish(c.ptime(), c.RTCPMux, c.Direction)
+}
+
+// finish adds what follows the formats in every stream of ours.
+func (m Media) finish(ptime int, mux bool, dir Direction) Media {
+	m.Attributes = append(m.Attributes, value("ptime", ptime))
+	if mux {
+		m.Attributes = append(m.Attributes, Attribute{Key: "rtcp-mux"})
+	}
+	m.Attributes = append(m.Attributes, Attribute{Key: dir.String()})
+	return m
+}
