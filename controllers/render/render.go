@@ -1,0 +1,158 @@
+// Package render makes the account XML that an agent is given for one line: it
+// turns a SoftphoneAccount and the values behind its references into layers,
+// merges them and judges the result.
+//
+// It is pure: who calls it has read the Secrets. Its messages never contain the
+// value of a secret.
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/softphone-operator/softphone-operator/account"
+	v1 "github.com/softphone-operator/softphone-operator/api/v1"
+)
+
+// Version is part of what decides whether a line must be rendered anew; it goes
+// up when the same input gives another document.
+const Version = 1
+
+// MaxDocument is the most bytes one line's document may have, so that one line
+// cannot fill the Secret it shares with others.
+const MaxDocument = 200_000
+
+// Input is everything a line's document is made of.
+type Input struct {
+	// Name of the account; the title of an account that has none.
+	Name string
+	// Layer is what the account says.
+	Layer v1.AccountLayer
+	// Below are the layers under the account's own, in order of arrival.
+	Below []account.Layer
+	// Values behind the layer's References.
+	Values Values
+}
+
+// Line is a rendered line.
+type Line struct {
+	// Document to deliver.
+	Document []byte
+	// Address of record, user@host in lower-case host.
+	Address string
+	// Inline names the nodes whose secret stands in an object in plain sight.
+	Inline []string
+	// Warnings of the document's validation.
+	Warnings []string
+}
+
+// Failure is why a line cannot be rendered: a condition's reason and message.
+type Failure struct {
+	Reason  string
+	Message string
+}
+
+// Error is the message.
+func (f *Failure) Error() string { return f.Message }
+
+func fail(reason, format string, args ...any) *Failure {
+	return &Failure{Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+// BuiltIn is the layer under every account: what a fleet's pods need that the
+// nodes' own defaults do not give. UDP mappings in front of a pod live 30–180 s.
+func BuiltIn() []account.Layer {
+	doc := &account.Document{}
+	doc.Set("keepAlive", "1", account.PriorityProvisioning, account.SourceProvisioning)
+	return []account.Layer{{Doc: doc, Source: account.SourceProvisioning, Priority: account.PriorityProvisioning}}
+}
+
+// Render makes the document of a line. The error is a *Failure.
+func Render(in Input) (*Line, error) {
+	own, err := ownDocument(&in.Layer, in.Values)
+	if err != nil {
+		return nil, err
+	}
+	layers := append([]account.Layer{}, in.Below...)
+	fromXML, err := importedDocument(in.Layer.XMLFrom, in.Values)
+	if err != nil {
+		return nil, err
+	}
+	if fromXML != nil {
+		layers = append(layers, gui(fromXML))
+	}
+	merged := account.Merge(append(layers, gui(own))...)
+	if title, ok := merged.Get("title"); !ok || title.Value() == "" {
+		merged.Set("title", in.Name, account.PriorityDefault, account.SourceDefault)
+	}
+	return finish(in, merged, fromXML)
+}
+
+func gui(doc *account.Document) account.Layer {
+	return account.Layer{Doc: doc, Source: account.SourceGUI, Priority: account.PriorityGUI}
+}
+
+// finish judges the merged document and writes it.
+func finish(in Input, merged, fromXML *account.Document) (*Line, error) {
+	problems := merged.Validate(account.Authored)
+	if errs := account.Errors(problems); len(errs) > 0 {
+		return nil, fail(v1.ReasonInvalidAccount, "%s", sentences(errs))
+	}
+	var out bytes.Buffer
+	if err := merged.Write(&out, account.WriteOptions{Provenance: true}); err != nil {
+		return nil, fail(v1.ReasonInvalidAccount, "the account XML cannot be written: %v", err)
+	}
+	if out.Len() > MaxDocument {
+		return nil, fail(v1.ReasonTooLarge, "the account XML has %d bytes, and a line may have %d: shorten it", out.Len(), MaxDocument)
+	}
+	line := &Line{Document: out.Bytes(), Address: address(merged), Inline: inlineSecrets(&in.Layer, fromXML)}
+	for _, p := range problems {
+		if p.Warning {
+			line.Warnings = append(line.Warnings, sentence(p))
+		}
+	}
+	return line, nil
+}
+
+func address(doc *account.Document) string {
+	value := func(name string) string {
+		n, ok := doc.Get(name)
+		if !ok {
+			return ""
+		}
+		return n.Value()
+	}
+	return Address(value("username"), value("host"))
+}
+
+// Address joins a user and a host the way two accounts are compared: hosts have
+// no case (RFC 3261 §19.1.4), and the default port says nothing.
+func Address(user, host string) string {
+	if user == "" || host == "" {
+		return ""
+	}
+	return user + "@" + strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(host), ":5060"), ".")
+}
+
+// sentence is a problem without the place, which means nothing in a merged document.
+func sentence(p account.Problem) string {
+	if p.Node == "" {
+		return p.Message
+	}
+	return p.Node + ": " + p.Message
+}
+
+// sentences are the first few problems; a condition's message is no log.
+func sentences(problems []account.Problem) string {
+	const shown = 3
+	var all []string
+	for i, p := range problems {
+		if i == shown {
+			all = append(all, fmt.Sprintf("and %d more", len(problems)-shown))
+			break
+		}
+		all = append(all, sentence(p))
+	}
+	return strings.Join(all, "; ")
+}
