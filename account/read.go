@@ -73,15 +73,17 @@ type reader struct {
 	mode     Mode
 	file     string
 	problems []Problem
-	// node is the key node being read, for messages.
-	node string
+	// node is the key node being read, for messages; secret counts the elements
+	// around the current place whose content must not be shown.
+	node   string
+	secret int
 }
 
 // fail makes the fatal error at a place. The text of a secret can end up in a message
 // about malformed XML, so inside secret nodes the message is always the same.
 func (p *reader) fail(at place, format string, args ...any) error {
 	message := fmt.Sprintf(format, args...)
-	if p.node != "" && IsSecret(p.node) {
+	if p.secret > 0 {
 		message = "malformed XML inside a secret value; write & as &amp; and < as &lt;"
 	}
 	return Problem{File: p.file, Line: at.line, Col: at.col, Node: p.node, Message: message}
@@ -251,7 +253,10 @@ func (p *reader) keyAttr(n *Node, a Attr, at place) {
 // keeps the white space of its text.
 func (p *reader) element(start token, verbatim bool) (Element, error) {
 	e := Element{Name: start.name, Attrs: start.attrs}
-	verbatim = verbatim || soundsSecret(start.name)
+	if verbatim = verbatim || soundsSecret(start.name); verbatim {
+		p.secret++
+		defer func() { p.secret-- }()
+	}
 	var text []byte // the run of text since the last child
 	for {
 		t, err := p.child(start.name)

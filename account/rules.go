@@ -5,64 +5,69 @@ import (
 	"strings"
 )
 
-// A rule looks at several nodes at once. It names the node to mend.
+// A rule looks at several nodes at once.
 type rule struct {
+	// node is the one to mend; when the document leaves it at its default, at are
+	// the nodes to point to instead.
 	node  string
+	at    []string
 	judge func(a *Account) remark
 }
 
+var secureNodes = []string{"sdesIncoming", "sdesOutgoing", "zrtpIncoming", "zrtpOutgoing", "dtlsIncoming", "dtlsOutgoing"}
+
 // crossRules is every rule across nodes.
 var crossRules = []rule{
-	{"rtpPortRangeEnd", func(a *Account) remark {
+	{"rtpPortRangeEnd", []string{"rtpPortRangeStart"}, func(a *Account) remark {
 		return when(a.RTPPortRangeEnd-a.RTPPortRangeStart < 4, wrong, "must be at least 4 ports after rtpPortRangeStart")
 	}},
-	{"videoMaxKbpsWifi", func(a *Account) remark {
+	{"videoMaxKbpsWifi", []string{"videoMinKbpsWifi"}, func(a *Account) remark {
 		return when(a.VideoMaxKbpsWifi < a.VideoMinKbpsWifi, wrong, "is less than videoMinKbpsWifi")
 	}},
-	{"videoMaxKbps3G", func(a *Account) remark {
+	{"videoMaxKbps3G", []string{"videoMinKbps3G"}, func(a *Account) remark {
 		return when(a.VideoMaxKbps3G < a.VideoMinKbps3G, wrong, "is less than videoMinKbps3G")
 	}},
-	{"sdesIncoming", func(a *Account) remark { return oneRequired(a.SDESIncoming, a.ZRTPIncoming, a.DTLSIncoming) }},
-	{"sdesOutgoing", func(a *Account) remark { return oneRequired(a.SDESOutgoing, a.ZRTPOutgoing, a.DTLSOutgoing) }},
-	{"sdesIncoming", func(a *Account) remark { return sdesNeedsTLS(a, a.SDESIncoming) }},
-	{"sdesOutgoing", func(a *Account) remark { return sdesNeedsTLS(a, a.SDESOutgoing) }},
-	{"opusOptions.vbr", func(a *Account) remark { return vbrLeaks(a, a.OpusOptions, a.CodecOrder) }},
-	{"opusOptions3G.vbr", func(a *Account) remark { return vbrLeaks(a, a.OpusOptions3G, a.CodecOrder3G) }},
-	{"outboundProxy_host", func(a *Account) remark {
+	{"sdesIncoming", []string{"zrtpIncoming"}, func(a *Account) remark { return oneRequired(a.SDESIncoming, a.ZRTPIncoming, a.DTLSIncoming) }},
+	{"sdesOutgoing", []string{"zrtpOutgoing"}, func(a *Account) remark { return oneRequired(a.SDESOutgoing, a.ZRTPOutgoing, a.DTLSOutgoing) }},
+	{"sdesIncoming", nil, func(a *Account) remark { return sdesNeedsTLS(a, a.SDESIncoming) }},
+	{"sdesOutgoing", nil, func(a *Account) remark { return sdesNeedsTLS(a, a.SDESOutgoing) }},
+	{"opusOptions.vbr", secureNodes, func(a *Account) remark { return vbrLeaks(a, a.OpusOptions, a.CodecOrder) }},
+	{"opusOptions3G.vbr", secureNodes, func(a *Account) remark { return vbrLeaks(a, a.OpusOptions3G, a.CodecOrder3G) }},
+	{"outboundProxy_host", nil, func(a *Account) remark {
 		return when(a.OutboundProxyHost != "" && !a.OutboundProxyEnabled, odd, "has no effect unless outboundProxy_enabled is 1")
 	}},
-	{"outboundProxy_enabled", func(a *Account) remark {
+	{"outboundProxy_enabled", nil, func(a *Account) remark {
 		return when(a.OutboundProxyEnabled && a.OutboundProxyHost == "", odd, "has no effect without outboundProxy_host")
 	}},
-	{"contactIP", func(a *Account) remark {
+	{"contactIP", nil, func(a *Account) remark {
 		return when(a.ContactIP == "static" && a.ForcedContact == "", odd, "static needs an address in forcedContact")
 	}},
-	{"forcedContact", func(a *Account) remark {
+	{"forcedContact", nil, func(a *Account) remark {
 		return when(a.ContactIP != "static" && a.ForcedContact != "", odd, "has no effect unless contactIP is static")
 	}},
-	{"icm", func(a *Account) remark {
+	{"icm", nil, func(a *Account) remark {
 		return when(a.ICM == "keepAwake" && a.Transport == UDP, odd, "keepAwake is meant for tcp and tls; keep-alive packets are needed on udp")
 	}},
-	{"expires", func(a *Account) remark {
+	{"expires", nil, func(a *Account) remark {
 		return when(a.Expires < 300 && a.SIPISHost != "", odd, "less than 300 seconds with sipisHost risks a ban by the push relay")
 	}},
-	{"honorTheirCodecListWiFi", func(a *Account) remark {
+	{"honorTheirCodecListWiFi", nil, func(a *Account) remark {
 		return when(!a.HonorTheirCodecListWiFi, odd, "should be left at 1")
 	}},
-	{"honorTheirCodecList3G", func(a *Account) remark {
+	{"honorTheirCodecList3G", nil, func(a *Account) remark {
 		return when(a.HonorTheirCodecList3G, odd, "should be left at 0")
 	}},
-	{"ignoreSymmetricNat", func(a *Account) remark {
+	{"ignoreSymmetricNat", nil, func(a *Account) remark {
 		return when(a.IgnoreSymmetricNat, odd, "the address found behind a symmetric NAT can rarely be reached")
 	}},
-	{"dtmfAll", func(a *Account) remark {
+	{"dtmfAll", nil, func(a *Account) remark {
 		return when(a.DTMFAll, odd, "sends every digit several times")
 	}},
-	{"rfc2833AdjustDurationTo8kHz", func(a *Account) remark {
+	{"rfc2833AdjustDurationTo8kHz", nil, func(a *Account) remark {
 		return when(a.RFC2833AdjustDurationTo8kHz && !a.RFC2833NegotiateOnly8kHzClockRate, odd,
 			"has no effect unless rfc2833NegotiateOnly8kHzClockRate is 1")
 	}},
-	{"forwardingNumber", func(a *Account) remark {
+	{"forwardingNumber", []string{"forwardingEnabled"}, func(a *Account) remark {
 		return when(a.ForwardingEnabled && a.ForwardingNumber == "", odd, "is empty, but forwardingEnabled is 1")
 	}},
 }
@@ -99,7 +104,11 @@ func vbrLeaks(a *Account, o Opus, order []int) remark {
 func (c *checker) rules() {
 	a := effective(c.doc)
 	for _, r := range crossRules {
+		found := r.judge(a)
 		n, _ := c.doc.Get(r.node)
-		c.add(n, r.node, r.judge(a))
+		for i := 0; n == nil && i < len(r.at); i++ {
+			n, _ = c.doc.Get(r.at[i])
+		}
+		c.add(n, r.node, found)
 	}
 }

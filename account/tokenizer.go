@@ -118,6 +118,7 @@ func (t *tokenizer) start(raw xml.StartElement, at place) (token, error) {
 
 // syntax turns the tokenizer's error into ours, at the place where it gave up.
 func (t *tokenizer) syntax(err error) error {
+	token := t.offset
 	at := t.here()
 	var s *xml.SyntaxError
 	if !errors.As(err, &s) {
@@ -127,9 +128,38 @@ func (t *tokenizer) syntax(err error) error {
 	case s.Msg == "unexpected EOF":
 		return t.fail(at, "malformed XML: the document ends too early")
 	case s.Msg == "invalid UTF-8":
-		return t.fail(at, "not UTF-8; ISO-8859-1 must be declared: <?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>")
+		return t.fail(at.back(t.data[token:t.offset]), "not UTF-8; ISO-8859-1 must be declared: <?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>")
+	}
+	if entity, found := strings.CutPrefix(s.Msg, "invalid character entity &"); found {
+		return t.fail(at, "malformed XML: %s", badEntity(entity))
 	}
 	return t.fail(at, "malformed XML: %s", s.Msg)
+}
+
+// badEntity words the mistakes people make with &. What follows it is shown only
+// when it is a name of HTML: it could be part of a secret.
+func badEntity(rest string) string {
+	name, semicolon := strings.CutSuffix(rest, ";")
+	if _, html := xml.HTMLEntity[name]; html && semicolon {
+		return "the entity &" + rest + " exists in HTML only"
+	}
+	return "& must be written as &amp;"
+}
+
+// back moves a place from the end of a piece of text to its first byte that is
+// not UTF-8, if it is on the same line.
+func (p place) back(text []byte) place {
+	text = text[bytes.LastIndexByte(text, '\n')+1:]
+	p.col -= utf8.RuneCount(text)
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		p.col++
+		text = text[size:]
+	}
+	return p
 }
 
 // fullName is the name as written, with its prefix.

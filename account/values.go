@@ -121,7 +121,7 @@ func judgeText(row *Row, text string) remark {
 		case row.allowsEmpty():
 			return remark{}
 		}
-		return remarkf(sloppy, "is empty and reads as %s", row.Default)
+		return remarkf(sloppy, "must not be empty; it reads as %s", row.Default)
 	}
 	switch row.Kind {
 	case KindBool, KindTristate:
