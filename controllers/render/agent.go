@@ -1,0 +1,80 @@
+package render
+
+import (
+	"encoding/json"
+
+	"k8s.io/utils/ptr"
+
+	v1 "github.com/softphone-operator/softphone-operator/api/v1"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// Settings are a fleet's, with the built-in ones where it says nothing.
+type Settings struct {
+	Suspend       bool
+	LinesPerAgent int
+	Network       delivery.Network
+	// IncomingCallMode stands behind icm: auto.
+	IncomingCallMode string
+	NoAnswerSeconds  int
+	DrainSeconds     int
+	Caps             delivery.Caps
+	Pod              *v1.AgentPod
+}
+
+// FleetSettings fills what a fleet does not say. The zero spec gives the
+// built-in settings, those of a fleet "default" that has no object.
+func FleetSettings(spec v1.SoftphoneFleetSpec) Settings {
+	network := ptr.Deref(spec.Network, v1.Network{})
+	caps := ptr.Deref(spec.Caps, v1.Caps{})
+	return Settings{
+		Suspend:          ptr.Deref(spec.Suspend, false),
+		LinesPerAgent:    number(spec.LinesPerAgent, 200),
+		Network:          delivery.Network{Type: delivery.NetworkType(ptr.Deref(network.Type, string(delivery.WiFi))), SSID: ptr.Deref(network.SSID, "")},
+		IncomingCallMode: ptr.Deref(spec.IncomingCallMode, "keepAwake"),
+		NoAnswerSeconds:  number(spec.NoAnswerSeconds, 60),
+		DrainSeconds:     number(spec.DrainSeconds, 30),
+		Caps: delivery.Caps{
+			ConcurrentCalls:   number(caps.ConcurrentCalls, 20),
+			NewCallsPerSecond: number(caps.NewCallsPerSecond, 10),
+			MaxCallSeconds:    number(caps.MaxCallSeconds, 3600),
+		},
+		Pod: spec.Pod,
+	}
+}
+
+func number(p *int32, absent int) int {
+	if p == nil {
+		return absent
+	}
+	return int(*p)
+}
+
+// Row is the line's row of agent.json. The account's UID is its identity at
+// registrars: it outlives every pod, and a new account of the same name is another line.
+func Row(uid string, b v1.LineBinding, suspended bool) delivery.Line {
+	row := delivery.Line{Slot: int(b.Slot), State: delivery.Active, Instance: "urn:uuid:" + uid, Suspended: suspended}
+	if b.State == v1.BindingDraining {
+		row.State = delivery.Draining
+	}
+	return row
+}
+
+// AgentFile is agent.json.
+func AgentFile(name string, hashKey []byte, s Settings, rows map[string]delivery.Line) []byte {
+	out, err := json.MarshalIndent(delivery.Agent{
+		Version:          1,
+		Name:             name,
+		HashKey:          hashKey,
+		Network:          s.Network,
+		IncomingCallMode: s.IncomingCallMode,
+		NoAnswerSeconds:  s.NoAnswerSeconds,
+		DrainSeconds:     s.DrainSeconds,
+		Caps:             s.Caps,
+		Lines:            rows,
+	}, "", " ")
+	if err != nil {
+		panic(err) // strings, numbers and maps of them always encode
+	}
+	return append(out, '\n')
+}
