@@ -1,0 +1,281 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/agent/metrics"
+	"github.com/softphone-operator/softphone-operator/agent/provisioning"
+	"github.com/softphone-operator/softphone-operator/agent/report"
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// Bounds of the end of an agent.
+const (
+	// unregisterTimeout bounds the un-REGISTERs of all lines together.
+	unregisterTimeout = 6 * time.Second
+	// goodbyeTimeout bounds the BYEs of all calls together.
+	goodbyeTimeout = 4 * time.Second
+)
+
+// supervisor runs the lines of one agent. Its own goroutine (run) decides;
+// readers of other goroutines see lines and overall.
+type supervisor struct {
+	opts     Options
+	log      *slog.Logger
+	name     string
+	started  time.Time
+	source   *provisioning.Source
+	endpoint *ua.Endpoint
+	hub      *report.Hub
+	metrics  *metrics.Metrics
+	ids      *identities
+	env      *environment
+	hashKey  atomic.Pointer[[]byte]
+
+	applied map[string]*target
+	seen    bool // a snapshot was applied
+
+	mu      sync.RWMutex
+	lines   map[string]*line
+	overall overall
+
+	finished chan *line
+	failed   chan error
+	running  sync.WaitGroup // servers and watchers
+	walking  sync.WaitGroup // lines
+}
+
+// overall is the agent's own state, for readers.
+type overall struct {
+	report     delivery.AgentReport
+	missing    string // why it is not ready
+	network    delivery.NetworkType
+	snapshotAt time.Time
+	drain      time.Duration
+}
+
+// Run runs an agent until ctx ends, and then ends it kindly: bindings are
+// removed, running calls get the drain time, what is left gets a BYE. The error
+// is nil after such an end.
+func Run(ctx context.Context, o Options) error {
+	s, err := open(o)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx)
+}
+
+// open makes everything that can fail before a line is touched, except listeners.
+func open(o Options) (*supervisor, error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	source, err := provisioning.New(provisioning.Options{Dir: o.Accounts, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	first, _, err := source.Read()
+	if err != nil {
+		return nil, err
+	}
+	host, _ := os.Hostname()
+	name := cmp.Or(o.Name, first.Agent.Name, host, "agent")
+	ids, err := openIdentities(name, o.State)
+	if err != nil {
+		return nil, err
+	}
+	endpoint, err := openEndpoint(o, name, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	s := &supervisor{
+		opts: o, log: o.Log, name: name, started: time.Now(), source: source, endpoint: endpoint, hub: report.NewHub(), ids: ids,
+		lines: map[string]*line{}, finished: make(chan *line), failed: make(chan error, 8),
+	}
+	s.metrics = metrics.New(metrics.Options{Name: name, Version: o.Version, Endpoint: endpoint.Stats, Refresh: s.countRunningCalls})
+	s.hashKey.Store(&[]byte{})
+	s.env = &environment{
+		endpoint: endpoint, hub: s.hub, metrics: s.metrics, ids: ids, log: o.Log,
+		hashKey: func() []byte { return *s.hashKey.Load() },
+	}
+	s.setOverall(func(all *overall) {
+		all.report = delivery.AgentReport{Name: name, Version: o.Version, StartedAt: s.started}
+		all.missing = "no snapshot loaded yet"
+	})
+	return s, nil
+}
+
+// run is the supervisor's goroutine.
+func (s *supervisor) run(ctx context.Context) error {
+	// What serves others outlives ctx: the end takes time, and is to be seen.
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer s.running.Wait()
+	defer s.closeEndpoint()
+	defer stopServing()
+	if err := s.listen(serving); err != nil {
+		return err
+	}
+	s.start(func() error { return s.endpoint.Serve(serving) })
+	watching, stopWatching := context.WithCancel(serving)
+	defer stopWatching()
+	snapshots := make(chan provisioning.Snapshot)
+	s.start(func() error {
+		return s.source.Watch(watching, func(snap provisioning.Snapshot) {
+			select {
+			case snapshots <- snap:
+			case <-watching.Done():
+			}
+		})
+	})
+	lines, stopLines := context.WithCancel(serving)
+	defer s.walking.Wait()
+	defer stopLines()
+	for {
+		select {
+		case <-ctx.Done():
+			stopWatching()
+			s.drain(lines)
+			return nil
+		case snap := <-snapshots:
+			s.apply(lines, snap)
+		case l := <-s.finished:
+			s.forget(lines, l)
+		case err := <-s.failed:
+			return err
+		}
+	}
+}
+
+// start runs f until the agent ends; its error ends the agent.
+func (s *supervisor) start(f func() error) {
+	s.running.Go(func() {
+		if err := f(); err != nil {
+			s.failed <- err
+		}
+	})
+}
+
+func (s *supervisor) closeEndpoint() {
+	if err := s.endpoint.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		s.log.Debug("closing the SIP socket", "error", err)
+	}
+}
+
+// apply takes a snapshot over: the whole plan first, then each line its part.
+func (s *supervisor) apply(ctx context.Context, snap provisioning.Snapshot) {
+	if s.opts.Network != "" {
+		snap.Agent.Network.Type = s.opts.Network
+	}
+	if snap.Loaded {
+		s.seen = true
+		wanted := targets(snap)
+		if err := s.ids.prepare(wanted); err != nil {
+			s.log.Error("identities of this run are lost with it", "error", err)
+		}
+		changes := plan(s.applied, wanted)
+		s.hashKey.Store(&snap.Agent.HashKey)
+		s.applied = wanted
+		for _, c := range changes {
+			s.line(ctx, c.name).tell(order{target: c.to})
+		}
+	}
+	now := time.Now()
+	s.metrics.Snapshot(len(snap.Rejected), now)
+	s.setOverall(func(all *overall) {
+		all.report.SnapshotHash, all.report.Rejected = snap.Hash, snap.Rejected
+		all.report.Ready = s.seen
+		all.missing = ""
+		if !s.seen {
+			all.missing = "agent.json was never readable"
+		}
+		all.network, all.snapshotAt = snap.Agent.Network.Type, now
+		all.drain = time.Duration(snap.Agent.DrainSeconds) * time.Second
+	})
+}
+
+// line gives the line of that name, started when it is new.
+func (s *supervisor) line(ctx context.Context, name string) *line {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.lines[name]
+	if l == nil {
+		l = newLine(name, s.env)
+		s.lines[name] = l
+		s.walking.Go(func() {
+			l.run(ctx)
+			select {
+			case s.finished <- l:
+			case <-ctx.Done():
+			}
+		})
+	}
+	return l
+}
+
+// forget drops a line that has ended, or starts it anew when it was wanted
+// again at the last moment.
+func (s *supervisor) forget(ctx context.Context, l *line) {
+	s.mu.Lock()
+	delete(s.lines, l.name)
+	s.mu.Unlock()
+	s.metrics.Forget(l.name)
+	if t := s.applied[l.name]; t != nil {
+		s.line(ctx, l.name).tell(order{target: t})
+	}
+}
+
+// drain ends the agent's lines: no new calls, bindings away, running calls
+// until the drain time, and a goodbye to those that are left when lines ends.
+func (s *supervisor) drain(lines context.Context) {
+	s.log.Info("stopping: removing bindings, running calls go on for a while", "lines", len(s.applied))
+	s.setOverall(func(all *overall) { all.report.Draining = true })
+	all := s.allLines()
+	for _, l := range all {
+		l.tell(order{target: s.applied[l.name], stopping: true})
+	}
+	bound := time.NewTimer(unregisterTimeout)
+	defer bound.Stop()
+	for _, l := range all {
+		select {
+		case <-l.idle:
+		case <-l.done:
+		case <-bound.C:
+			s.log.Warn("bindings left to expire", "after", unregisterTimeout)
+			return
+		}
+	}
+	s.mu.RLock()
+	grace := time.NewTimer(s.overall.drain)
+	s.mu.RUnlock()
+	defer grace.Stop()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for {
+		calls := 0
+		for _, l := range all {
+			calls += l.activeCalls()
+		}
+		if calls == 0 {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-grace.C:
+			s.log.Warn("ending running calls", "calls", calls)
+			return
+		case <-lines.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/softphone-operator/softphone-operator/agent/call"
+	"github.com/softphone-operator/softphone-operator/agent/control"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// This file is what others may ask of a running agent (control.Agent).
+
+var _ control.Agent = (*supervisor)(nil)
+
+// setOverall changes the agent's own state and tells the report's readers.
+func (s *supervisor) setOverall(change func(*overall)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.overall)
+	s.hub.SetAgent(s.overall.report)
+}
+
+// Ready implements control.Agent.
+func (s *supervisor) Ready() (bool, string) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.overall.report.Ready, s.overall.missing
+}
+
+// Status implements control.Agent.
+func (s *supervisor) Status() control.Status {
+	s.mu.RLock()
+	all := s.overall
+	s.mu.RUnlock()
+	status := control.Status{
+		Agent: control.AgentStatus{
+			Name: s.name, Version: s.opts.Version, StartedAt: s.started, Ready: all.report.Ready, NotReady: all.missing,
+			Draining: all.report.Draining, Network: all.network, SIPPort: s.endpoint.Port(),
+			SnapshotHash: all.report.SnapshotHash, SnapshotAt: all.snapshotAt,
+		},
+		Lines: []control.LineStatus{}, Calls: []call.Record{},
+		Rejected: append([]delivery.Rejected{}, all.report.Rejected...),
+	}
+	for _, l := range s.allLines() {
+		if v := l.published.Load(); v != nil {
+			status.Lines = append(status.Lines, v.status)
+		}
+		status.Calls = append(status.Calls, l.records()...)
+	}
+	slices.SortFunc(status.Calls, func(a, b call.Record) int { return a.StartedAt.Compare(b.StartedAt) })
+	return status
+}
+
+// Dial implements control.Agent.
+func (s *supervisor) Dial(ctx context.Context, d control.Dial) (string, error) {
+	s.mu.RLock()
+	l := s.lines[d.Line]
+	s.mu.RUnlock()
+	if l == nil {
+		return "", fmt.Errorf("%w: %q", control.ErrUnknownLine, d.Line)
+	}
+	if d.Flow != "" {
+		return "", fmt.Errorf("%w: %q", control.ErrNoFlow, d.Flow)
+	}
+	return l.dial(ctx, d.Dial)
+}
+
+// dial places a call on a line that stands ready for it.
+func (l *line) dial(ctx context.Context, d call.Dial) (string, error) {
+	in, v := l.current.Load(), l.published.Load()
+	if in == nil || v == nil {
+		return "", fmt.Errorf("%w: %q", control.ErrUnknownLine, l.name)
+	}
+	t := in.target.Load()
+	switch {
+	case t.Row.Suspended:
+		return "", fmt.Errorf("%w: %q", control.ErrSuspended, l.name)
+	case t.Row.State == delivery.Active && mustRegister(t) && v.status.State != delivery.Registered:
+		return "", fmt.Errorf("%w: %s (%s)", control.ErrNotRegistered, v.status.State, v.status.LastReason)
+	}
+	return in.calls.Dial(ctx, d)
+}
+
+// Call implements control.Agent.
+func (s *supervisor) Call(id string) (call.Record, error) {
+	for _, l := range s.allLines() {
+		for _, in := range l.incarnations() {
+			if r, ok := in.calls.Record(id); ok {
+				return r, nil
+			}
+		}
+	}
+	return call.Record{}, fmt.Errorf("%w: %q", call.ErrNoCall, id)
+}
+
+// Hangup implements control.Agent.
+func (s *supervisor) Hangup(id string) error {
+	for _, l := range s.allLines() {
+		for _, in := range l.incarnations() {
+			if _, ok := in.calls.Record(id); ok {
+				return in.calls.Hangup(id)
+			}
+		}
+	}
+	return fmt.Errorf("%w: %q", call.ErrNoCall, id)
+}
+
+// allLines gives the lines, sorted by name.
+func (s *supervisor) allLines() []*line {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make([]*line, 0, len(s.lines))
+	for _, l := range s.lines {
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b *line) int { return cmp.Compare(a.name, b.name) })
+	return all
+}
+
+// records of a line's calls.
+func (l *line) records() []call.Record {
+	var all []call.Record
+	for _, in := range l.incarnations() {
+		all = append(all, in.calls.Records()...)
+	}
+	return all
+}
+
+// countRunningCalls brings the packet counters up to now, before a scrape.
+func (s *supervisor) countRunningCalls() {
+	for _, l := range s.allLines() {
+		if l.activeCalls() > 0 {
+			s.metrics.Refresh(l.records())
+		}
+	}
+}

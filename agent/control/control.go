@@ -1,0 +1,92 @@
+// Package control is the agent's HTTP side: health and metrics for whoever may
+// reach the pod, and the state and placing of calls for whoever may reach its
+// loopback. Placing a call is spending somebody's money, so the two never share
+// an address that a network can reach, unless a token guards it.
+package control
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/agent/call"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// Agent is what the listeners ask.
+type Agent interface {
+	// Ready tells whether the snapshot is loaded and the sockets are bound, and what is missing.
+	Ready() (bool, string)
+	// Status is everything /statusz shows.
+	Status() Status
+	// Dial places a call. Errors wrap the kinds below or those of package call.
+	Dial(ctx context.Context, d Dial) (id string, err error)
+	// Call gives the record of a call; ErrNoCall when there is none.
+	Call(id string) (call.Record, error)
+	// Hangup ends a call.
+	Hangup(id string) error
+}
+
+// Kinds of refusal, for errors.Is.
+var (
+	ErrUnknownLine   = errors.New("no such line")
+	ErrNotRegistered = errors.New("line is not registered")
+	ErrSuspended     = errors.New("line is suspended")
+	ErrNoFlow        = errors.New("no such flow")
+)
+
+// Dial is the body of POST /calls.
+type Dial struct {
+	// Line that calls.
+	Line string `json:"line"`
+	// Flow to run on the call; "" = none.
+	Flow string `json:"flow,omitempty"`
+	call.Dial
+}
+
+// Status is the body of GET /statusz.
+type Status struct {
+	Agent    AgentStatus         `json:"agent"`
+	Lines    []LineStatus        `json:"lines"`
+	Rejected []delivery.Rejected `json:"rejected"`
+	Calls    []call.Record       `json:"calls"`
+}
+
+// AgentStatus is the agent's own part of it.
+type AgentStatus struct {
+	Name         string               `json:"name"`
+	Version      string               `json:"version"`
+	StartedAt    time.Time            `json:"startedAt"`
+	Ready        bool                 `json:"ready"`
+	NotReady     string               `json:"notReady,omitempty"`
+	Draining     bool                 `json:"draining"`
+	Network      delivery.NetworkType `json:"network"`
+	SIPPort      int                  `json:"sipPort"`
+	SnapshotHash string               `json:"snapshotHash"`
+	SnapshotAt   time.Time            `json:"snapshotAt,omitzero"`
+}
+
+// LineStatus is one line of it.
+type LineStatus struct {
+	Name  string         `json:"name"`
+	Title string         `json:"title,omitempty"`
+	AOR   string         `json:"aor"`
+	State delivery.State `json:"state"`
+	Since time.Time      `json:"since"`
+	Slot  int            `json:"slot"`
+	// Server as host:port/transport.
+	Server string `json:"server"`
+	// Contact URI registered, Public our address as the server sees it.
+	Contact        string             `json:"contact"`
+	Public         string             `json:"public,omitempty"`
+	ExpiresAt      time.Time          `json:"expiresAt,omitzero"`
+	GrantedSeconds int                `json:"grantedSeconds,omitempty"`
+	LastCode       int                `json:"lastCode"`
+	LastReason     string             `json:"lastReason"`
+	Problem        delivery.Problem   `json:"problem,omitempty"`
+	RetryAt        time.Time          `json:"retryAt,omitzero"`
+	DrainState     delivery.LineState `json:"drainState,omitempty"`
+	ActiveCalls    int                `json:"activeCalls"`
+	ConfigHash     string             `json:"configHash"`
+	EffectiveHash  string             `json:"effectiveHash"`
+}

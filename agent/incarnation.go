@@ -1,0 +1,174 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/account"
+	"github.com/softphone-operator/softphone-operator/agent/call"
+	"github.com/softphone-operator/softphone-operator/agent/registration"
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+)
+
+// incarnation is a line under one identity: a Contact user, the registration of
+// it and the calls that came by it. A line that restarts gets another one; the
+// one before stays until its calls are over.
+type incarnation struct {
+	identity identity
+	target   atomic.Pointer[target]
+	reg      *registration.Registration
+	calls    *call.Set
+	unbind   func()
+	started  bool      // reg runs; the line's goroutine owns it
+	until    time.Time // when retired: until then it is bound even without calls
+}
+
+// incarnate makes a line reachable; it registers nothing yet.
+func (l *line) incarnate(t *target) (*incarnation, error) {
+	in := &incarnation{identity: l.env.ids.of(t, l.env.hashKey(), l.generation)}
+	l.generation++
+	in.target.Store(t)
+	in.reg = registration.New(in.registrationConfig(l), l.env.endpoint, l.onRegistration(in))
+	in.calls = call.NewSet(in.callOptions(l))
+	unbind, err := l.env.endpoint.Bind(in.identity.contactUser, in)
+	if err != nil {
+		in.calls.Close("not started")
+		return nil, fmt.Errorf("bind contact user: %w", err)
+	}
+	in.unbind = unbind
+	return in, nil
+}
+
+// update puts another target in force.
+func (in *incarnation) update(l *line, t *target) {
+	in.target.Store(t)
+	in.reg.Update(in.registrationConfig(l))
+	in.calls.Update(in.callOptions(l))
+}
+
+// close ends what is left of it: calls with the reason, and the way in.
+func (in *incarnation) close(reason string) {
+	in.calls.Close(reason)
+	in.unbind()
+}
+
+// HandleRequest implements ua.Line.
+func (in *incarnation) HandleRequest(req *sip.Request, tx sip.ServerTransaction) {
+	in.calls.HandleRequest(req, tx)
+}
+
+// ServerAddrs implements ua.Line.
+func (in *incarnation) ServerAddrs() []netip.AddrPort { return in.reg.Servers() }
+
+// AOR implements ua.Line.
+func (in *incarnation) AOR() (user, host string) {
+	a := in.target.Load().Account
+	return a.Username, hostOnly(a.Host)
+}
+
+// Allow implements ua.Capable.
+func (in *incarnation) Allow() []sip.RequestMethod { return in.calls.Allow() }
+
+// Supported implements ua.Capable.
+func (in *incarnation) Supported() []string { return in.calls.Supported() }
+
+// registrationConfig says in registration's words what the target wants.
+func (in *incarnation) registrationConfig(l *line) registration.Config {
+	t := in.target.Load()
+	a := t.Account
+	return registration.Config{
+		Name:            l.name,
+		AOR:             registration.AOR{User: a.Username, Host: a.Host, Display: a.UserDisplayName},
+		Registrar:       a.Host,
+		Proxy:           serverHostPort(a),
+		Route:           outboundProxy(a) != "",
+		Transport:       ua.UDP,
+		AuthUsername:    a.DigestUsername(),
+		Password:        ua.Secret(a.Password),
+		Expires:         time.Duration(a.Expires) * time.Second,
+		ContactUser:     in.identity.contactUser,
+		Instance:        in.identity.instance,
+		RInstance:       in.identity.rinstance,
+		Slot:            in.identity.slot,
+		KeepAlive:       keepsAlive(t),
+		KeepAlivePeriod: time.Duration(a.KeepAlivePeriod) * time.Second,
+		Headers:         registerHeaders(a),
+		Log:             l.env.log,
+	}
+}
+
+// callOptions says in call's words what the target wants.
+func (in *incarnation) callOptions(l *line) call.Options {
+	t := in.target.Load()
+	return call.Options{
+		Line:         l.name,
+		Account:      t.Account,
+		ContactUser:  in.identity.contactUser,
+		Endpoint:     l.env.endpoint,
+		Server:       func(ctx context.Context) (netip.AddrPort, error) { return in.reg.Server(ctx) },
+		Route:        outboundProxy(t.Account),
+		Nonces:       in.reg.Nonces(),
+		Network:      t.settings.network.Type,
+		IncomingMode: t.settings.incomingMode,
+		Caps: call.Caps{
+			Concurrent:   t.settings.caps.ConcurrentCalls,
+			NewPerSecond: t.settings.caps.NewCallsPerSecond,
+			MaxDuration:  time.Duration(t.settings.caps.MaxCallSeconds) * time.Second,
+		},
+		NoAnswer: time.Duration(t.settings.noAnswerSeconds) * time.Second,
+		OnChange: l.onCall,
+		Log:      l.env.log,
+	}
+}
+
+// registerHeaders are the account's extra headers that a REGISTER carries.
+func registerHeaders(a *account.Account) []registration.Header {
+	var headers []registration.Header
+	for _, h := range a.Headers {
+		if h.Method == "*" || strings.EqualFold(h.Method, "REGISTER") {
+			headers = append(headers, registration.Header{Name: h.Name, Value: h.Value})
+		}
+	}
+	return headers
+}
+
+// serverHostPort is where the account's requests go, as host or host:port.
+func serverHostPort(a *account.Account) string {
+	host, port, explicit, _ := a.Server()
+	if !explicit {
+		return bracketed(host)
+	}
+	return bracketed(host) + ":" + strconv.Itoa(port)
+}
+
+// outboundProxy is the proxy to name in a Route header; "" = none.
+func outboundProxy(a *account.Account) string {
+	if !a.OutboundProxyEnabled || a.OutboundProxyHost == "" {
+		return ""
+	}
+	return serverHostPort(a)
+}
+
+// bracketed puts an IPv6 address into brackets.
+func bracketed(host string) string {
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Is6() {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+// hostOnly takes the port off a host[:port].
+func hostOnly(hostport string) string {
+	var u sip.Uri
+	if err := sip.ParseUri("sip:"+hostport, &u); err != nil || u.Host == "" {
+		return hostport
+	}
+	return u.Host
+}

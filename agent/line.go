@@ -1,0 +1,293 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/agent/call"
+	"github.com/softphone-operator/softphone-operator/agent/metrics"
+	"github.com/softphone-operator/softphone-operator/agent/registration"
+	"github.com/softphone-operator/softphone-operator/agent/report"
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// inFlight is how long after a binding was removed calls may still arrive by
+// it: 64·T1 (RFC 3261 §17.1.1.2), the life of an INVITE transaction.
+const inFlight = 32 * time.Second
+
+// environment is what all lines of an agent share.
+type environment struct {
+	endpoint *ua.Endpoint
+	hub      *report.Hub
+	metrics  *metrics.Metrics
+	ids      *identities
+	hashKey  func() []byte
+	log      *slog.Logger
+}
+
+// order is what the supervisor last told a line. Newer orders replace older
+// ones that were not looked at yet: a line walks towards the newest.
+type order struct {
+	target *target // nil: the line is removed
+	// stopping: the agent ends. No new calls; un-register; running calls go on.
+	stopping bool
+}
+
+// line is one account's life on this agent. Its goroutine (run) owns everything
+// below; others post events and read what was published.
+type line struct {
+	name string
+	env  *environment
+	log  *slog.Logger
+	done chan struct{} // closed when run has returned
+
+	mu     sync.Mutex
+	order  order
+	status registration.Status // newest of the current incarnation
+	from   *incarnation        // whose status that is
+	wake   chan struct{}       // capacity 1
+
+	generation int
+	applied    *target
+	stopped    bool // an order to stop was carried out
+	retired    []*incarnation
+	shown      registration.Status
+
+	current   atomic.Pointer[incarnation]
+	history   atomic.Pointer[[]*incarnation] // current and retired, for readers
+	published atomic.Pointer[view]
+	idle      chan struct{} // closed when an order to stop has un-registered
+}
+
+func newLine(name string, env *environment) *line {
+	return &line{
+		name: name, env: env, log: env.log.With("account", name),
+		done: make(chan struct{}), wake: make(chan struct{}, 1), idle: make(chan struct{}),
+	}
+}
+
+// tell gives the line another order and returns at once.
+func (l *line) tell(o order) {
+	l.mu.Lock()
+	l.order = o
+	l.mu.Unlock()
+	l.poke()
+}
+
+func (l *line) poke() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// onRegistration is called from the registration's goroutine after every change.
+func (l *line) onRegistration(in *incarnation) func(registration.Status) {
+	var before registration.Status
+	return func(s registration.Status) {
+		if code, ended := attemptEnded(before, s); ended {
+			l.env.metrics.RegistrationAttempt(l.name, code)
+		}
+		before = s
+		l.mu.Lock()
+		l.status, l.from = s, in
+		l.mu.Unlock()
+		l.poke()
+	}
+}
+
+// attemptEnded tells from two statuses whether a REGISTER exchange ended
+// between them: a success moves the expiry, a failure the next attempt.
+func attemptEnded(before, now registration.Status) (code int, ended bool) {
+	succeeded := !now.ExpiresAt.IsZero() && !now.ExpiresAt.Equal(before.ExpiresAt)
+	failed := !now.Retry.IsZero() && !now.Retry.Equal(before.Retry)
+	return now.LastCode, succeeded || failed
+}
+
+// onCall is called from a call's goroutine after every change of it.
+func (l *line) onCall(r call.Record) {
+	l.env.metrics.Call(r)
+	l.poke()
+}
+
+// run carries out orders until the line is removed and its last call is over,
+// or ctx ends.
+func (l *line) run(ctx context.Context) {
+	defer close(l.done)
+	look := time.NewTimer(0)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			l.end("agent is stopping")
+			return
+		case <-l.wake:
+		case <-look.C:
+		}
+		l.mu.Lock()
+		o := l.order
+		l.mu.Unlock()
+		l.carryOut(ctx, o)
+		next, finished := l.bury(time.Now(), o)
+		l.publish(o)
+		if finished {
+			return
+		}
+		if next > 0 {
+			look.Reset(next)
+		}
+	}
+}
+
+// carryOut walks from what is applied to what is ordered.
+func (l *line) carryOut(ctx context.Context, o order) {
+	switch {
+	case o.target == nil:
+		l.retire(ctx, time.Now())
+		l.applied = nil
+	case o.target != l.applied:
+		act, why := compare(l.applied, o.target)
+		if act != nothing {
+			l.log.Info("account taken over", "effect", act.String(), "because", why)
+		}
+		if act == restart {
+			l.retire(ctx, time.Now().Add(inFlight))
+		}
+		l.applied = o.target
+		l.enforce(ctx, o)
+	case o.stopping != l.stopped:
+		l.enforce(ctx, o)
+	}
+	if o.stopping && !l.stopped {
+		l.stopped = true
+		close(l.idle)
+	}
+}
+
+// enforce makes the current incarnation what the applied target says.
+func (l *line) enforce(ctx context.Context, o order) {
+	in := l.current.Load()
+	if in == nil {
+		var err error
+		if in, err = l.incarnate(l.applied); err != nil {
+			l.log.Error("line not started", "error", err)
+			return
+		}
+		l.current.Store(in)
+		l.remember()
+	} else if in.target.Load() != l.applied {
+		in.update(l, l.applied)
+	}
+	l.enforceCalls(in, o)
+	wanted := standingOf(l.applied).register && !o.stopping
+	switch {
+	case wanted && !in.started:
+		in.started = true
+		in.reg.Start(ctx)
+	case !wanted && in.started:
+		in.started = false
+		l.unregister(ctx, in)
+	}
+}
+
+// enforceCalls opens or closes the way for new calls.
+func (l *line) enforceCalls(in *incarnation, o order) {
+	switch {
+	case o.stopping:
+		in.calls.Drain(time.Now())
+	case l.applied.Row.State != delivery.Active:
+		if in.until.IsZero() {
+			in.until = time.Now().Add(inFlight)
+			in.calls.Drain(in.until)
+		}
+	default:
+		in.until = time.Time{}
+		in.calls.Drain(time.Time{})
+	}
+}
+
+func (l *line) unregister(ctx context.Context, in *incarnation) {
+	if err := in.reg.Stop(ctx); err != nil {
+		l.log.Warn("binding left to expire", "error", err)
+	}
+}
+
+// retire un-registers the current incarnation and leaves it to its calls.
+func (l *line) retire(ctx context.Context, until time.Time) {
+	in := l.current.Load()
+	if in == nil {
+		return
+	}
+	in.until = until
+	in.calls.Drain(until)
+	if in.started {
+		in.started = false
+		l.unregister(ctx, in)
+	}
+	l.retired = append(l.retired, in)
+	l.current.Store(nil)
+	l.remember()
+}
+
+// bury closes retired incarnations whose calls are over. It returns when to
+// look again (0: when something happens), and whether nothing is left at all.
+func (l *line) bury(now time.Time, o order) (next time.Duration, finished bool) {
+	soonest := func(d time.Duration) {
+		if d = max(d, time.Millisecond); next == 0 || d < next {
+			next = d
+		}
+	}
+	kept := l.retired[:0:0]
+	for _, in := range l.retired {
+		grace := in.until.Add(time.Duration(in.target.Load().settings.drainSeconds) * time.Second)
+		switch {
+		case in.calls.Active() == 0 && !now.Before(in.until):
+			in.close("line is gone")
+		case !now.Before(grace):
+			in.close("line was taken away")
+		default:
+			kept = append(kept, in)
+			soonest(min(time.Second, cmp.Or(max(in.until.Sub(now), 0), grace.Sub(now))))
+		}
+	}
+	if len(kept) != len(l.retired) {
+		l.retired = kept
+		l.remember()
+	}
+	if in := l.current.Load(); in != nil && now.Before(in.until) {
+		soonest(in.until.Sub(now)) // a draining line becomes gone
+	}
+	return next, o.target == nil && len(l.retired) == 0 && l.current.Load() == nil
+}
+
+// end closes everything at once.
+func (l *line) end(reason string) {
+	var wait sync.WaitGroup
+	for _, in := range l.incarnations() {
+		wait.Go(func() { in.close(reason) })
+	}
+	wait.Wait()
+}
+
+// remember publishes the incarnations to readers.
+func (l *line) remember() {
+	all := slices.Clone(l.retired)
+	if in := l.current.Load(); in != nil {
+		all = append(all, in)
+	}
+	l.history.Store(&all)
+}
+
+// incarnations gives retired and current ones; any goroutine may ask.
+func (l *line) incarnations() []*incarnation {
+	if all := l.history.Load(); all != nil {
+		return *all
+	}
+	return nil
+}

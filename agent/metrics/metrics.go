@@ -1,0 +1,207 @@
+// Package metrics counts what lines and calls do, for Prometheus.
+//
+// The labels are bounded by what somebody configured: an account's name, a
+// state, a direction, a SIP code. Never a number, a Call-ID or an error's text;
+// those belong to logs and to /statusz. The series of a line that leaves go
+// with it.
+package metrics
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// Metrics of one agent. All methods may be called from any goroutine.
+type Metrics struct {
+	registry *prometheus.Registry
+	refresh  func()
+
+	registered, state *prometheus.GaugeVec
+	lines             *prometheus.GaugeVec
+	attempts          *prometheus.CounterVec
+	rejectedFiles     prometheus.Gauge
+	snapshotAt        prometheus.Gauge
+
+	calls          *prometheus.CounterVec
+	activeCalls    *prometheus.GaugeVec
+	setup          *prometheus.HistogramVec
+	packets        *prometheus.CounterVec
+	lost           *prometheus.CounterVec
+	jitter, mos    *prometheus.GaugeVec
+	callMOS        prometheus.Histogram
+	callJitterSecs prometheus.Histogram
+
+	mu      sync.Mutex
+	current map[string]delivery.State // state by line
+	running map[string]counted        // by call id
+}
+
+// Options of Metrics.
+type Options struct {
+	// Name and Version of the agent.
+	Name, Version string
+	// Endpoint gives the SIP endpoint's counters; nil = none.
+	Endpoint func() ua.Stats
+	// Refresh is called before every scrape; it passes running calls to
+	// Call, so that their packets count while they run. nil = nothing.
+	Refresh func()
+}
+
+// New makes the metrics of an agent without lines.
+func New(o Options) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(), refresh: o.Refresh,
+		current: map[string]delivery.State{}, running: map[string]counted{},
+	}
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	gauge(m, "softphone_agent_info", "Always 1; the labels tell which agent this is.", "name", "version").WithLabelValues(o.Name, o.Version).Set(1)
+	m.registered = gauge(m, "softphone_registered", "1 while the account is registered.", "account")
+	m.state = gauge(m, "softphone_registration_state", "1 for the state the account is in.", "account", "state")
+	m.lines = gauge(m, "softphone_lines", "Lines of this agent by state.", "state")
+	m.attempts = counter(m, "softphone_registration_attempts_total",
+		"REGISTER exchanges that ended, by final SIP code; none = no answer.", "account", "code")
+	m.rejectedFiles = gauge(m, "softphone_rejected_files", "Delivered files that are not in force.").WithLabelValues()
+	m.snapshotAt = gauge(m, "softphone_snapshot_timestamp_seconds", "When the snapshot in force was taken over.").WithLabelValues()
+	m.callMetrics()
+	if o.Endpoint != nil {
+		m.endpointMetrics(o.Endpoint)
+	}
+	for _, s := range delivery.States {
+		m.lines.WithLabelValues(string(s)).Set(0)
+	}
+	return m
+}
+
+func (m *Metrics) callMetrics() {
+	m.calls = counter(m, "softphone_calls_total", "Calls that ended, by outcome and final SIP code.", "account", "direction", "outcome", "code")
+	m.activeCalls = gauge(m, "softphone_calls_active", "Calls going on.", "account", "direction")
+	m.setup = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "softphone_call_setup_seconds", Help: "From INVITE to answer.",
+		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40},
+	}, []string{"direction"})
+	m.packets = counter(m, "softphone_rtp_packets_total", "RTP packets.", "account", "direction")
+	m.lost = counter(m, "softphone_rtp_packets_lost_total", "RTP packets that never arrived.", "account")
+	m.jitter = gauge(m, "softphone_rtp_jitter_seconds", "Interarrival jitter last measured.", "account")
+	m.mos = gauge(m, "softphone_mos", "E-model MOS last measured (ITU-T G.107); absent until measured.", "account")
+	m.callMOS = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "softphone_call_mos", Help: "E-model MOS of calls that ended.", Buckets: []float64{1.5, 2, 2.5, 3, 3.5, 3.8, 4, 4.2, 4.4},
+	})
+	m.callJitterSecs = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "softphone_call_jitter_seconds", Help: "Interarrival jitter of calls that ended.",
+		Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2},
+	})
+	m.registry.MustRegister(m.setup, m.callMOS, m.callJitterSecs)
+}
+
+func (m *Metrics) endpointMetrics(stats func() ua.Stats) {
+	for _, c := range []struct {
+		name, help string
+		value      func(ua.Stats) uint64
+	}{
+		{"softphone_sip_datagrams_total", "SIP datagrams received.", func(s ua.Stats) uint64 { return s.Received }},
+		{"softphone_sip_dropped_total", "SIP datagrams of strangers, never answered.", func(s ua.Stats) uint64 { return s.Dropped }},
+		{"softphone_sip_malformed_total", "SIP messages that could not be read.", func(s ua.Stats) uint64 { return s.Malformed }},
+		{"softphone_sip_unreachable_total", "ICMP errors for what was sent.", func(s ua.Stats) uint64 { return s.Unreachable }},
+		{"softphone_panics_total", "Panics caught at a line's boundary; each is a defect.", func(s ua.Stats) uint64 { return s.Panics }},
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help},
+			func() float64 { return float64(c.value(stats())) }))
+	}
+}
+
+// Handler serves the metrics.
+func (m *Metrics) Handler() http.Handler {
+	h := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if m.refresh != nil {
+			m.refresh()
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// Snapshot counts a snapshot taken over.
+func (m *Metrics) Snapshot(rejectedFiles int, at time.Time) {
+	m.rejectedFiles.Set(float64(rejectedFiles))
+	m.snapshotAt.Set(float64(at.UnixMilli()) / 1000)
+}
+
+// Line shows the registration state of a line.
+func (m *Metrics) Line(account string, state delivery.State) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old, known := m.current[account]
+	if known && old == state {
+		return
+	}
+	m.current[account] = state
+	if known {
+		m.lines.WithLabelValues(string(old)).Dec()
+		m.state.WithLabelValues(account, string(old)).Set(0)
+	}
+	m.lines.WithLabelValues(string(state)).Inc()
+	m.state.WithLabelValues(account, string(state)).Set(1)
+	m.registered.WithLabelValues(account).Set(bool01(state == delivery.Registered))
+}
+
+// RegistrationAttempt counts an attempt that ended with a final code; 0 = no answer.
+func (m *Metrics) RegistrationAttempt(account string, code int) {
+	m.attempts.WithLabelValues(account, codeLabel(code)).Inc()
+}
+
+// Forget drops every series of a line.
+func (m *Metrics) Forget(account string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if state, known := m.current[account]; known {
+		m.lines.WithLabelValues(string(state)).Dec()
+		delete(m.current, account)
+	}
+	for id, c := range m.running {
+		if c.account == account {
+			delete(m.running, id)
+		}
+	}
+	of := prometheus.Labels{"account": account}
+	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
+		m.registered, m.state, m.attempts, m.calls, m.activeCalls, m.packets, m.lost, m.jitter, m.mos,
+	} {
+		v.DeletePartialMatch(of)
+	}
+}
+
+func gauge(m *Metrics, name, help string, labels ...string) *prometheus.GaugeVec {
+	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	m.registry.MustRegister(v)
+	return v
+}
+
+func counter(m *Metrics, name, help string, labels ...string) *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	m.registry.MustRegister(v)
+	return v
+}
+
+// codeLabel keeps the label within what SIP knows.
+func codeLabel(code int) string {
+	if code < 100 || code > 699 {
+		return "none"
+	}
+	return strconv.Itoa(code)
+}
+
+func bool01(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

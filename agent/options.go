@@ -1,0 +1,63 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// Options of an agent.
+type Options struct {
+	// Accounts is the directory of account files (package delivery).
+	Accounts string
+	// State is a directory that outlives the process: identities and the SIP
+	// port are kept there. "" = they are derived, or new each time.
+	State string
+	// Name of the agent; "" = the one in agent.json, else the host's name.
+	Name string
+	// Version of the program, for reports.
+	Version string
+	// SIP address to bind; port 0 = derived from the name. Zero = all addresses.
+	SIP netip.AddrPort
+	// Network overrides the delivered network type; "" = as delivered.
+	Network delivery.NetworkType
+	// Listen, Control and Report are addresses of the HTTP listeners; "" = none.
+	// A loopback Listen serves control as well.
+	Listen, Control, Report string
+	// ControlTokenFile holds the token that control asks for; needed where
+	// Control is not loopback.
+	ControlTokenFile string
+	// OnListen is told the addresses once everything is bound; nil = nobody.
+	OnListen func(Addresses)
+	Log      *slog.Logger
+}
+
+// Addresses an agent has bound; nil = not asked for.
+type Addresses struct {
+	Listen, Control, Report net.Addr
+	SIPPort                 int
+}
+
+func (o Options) validate() error {
+	if o.Accounts == "" {
+		return errors.New("no directory of accounts given (--accounts)")
+	}
+	info, err := os.Stat(o.Accounts)
+	if err != nil {
+		return fmt.Errorf("accounts directory: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("accounts directory: %s is not a directory", o.Accounts)
+	}
+	switch o.Network {
+	case "", delivery.WiFi, delivery.Cellular, delivery.NoNetwork:
+	default:
+		return fmt.Errorf("network %q is not one of wifi, cellular, none", o.Network)
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package agent
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/softphone-operator/softphone-operator/account"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// standing is what a line shall do at the registrar, and why.
+type standing struct {
+	register bool
+	// reason why it does not register, for people.
+	reason string
+	// problem is set when it should, but cannot.
+	problem delivery.Problem
+}
+
+// standingOf decides whether a target registers. The first row that applies decides.
+func standingOf(t *target) standing {
+	switch a := t.Account; {
+	case t.Row.State != delivery.Active:
+		return standing{reason: "draining"}
+	case t.Row.Suspended:
+		return standing{reason: "suspended"}
+	case t.settings.network.Type == delivery.NoNetwork:
+		return standing{reason: "no network"}
+	case unsupported(a) != "":
+		return standing{reason: unsupported(a), problem: delivery.ProblemConfig}
+	case incomingMode(t) == modeOff:
+		return standing{reason: "incoming calls are off (icm)"}
+	}
+	return standing{register: true}
+}
+
+// Modes of incoming calls (icm).
+const (
+	modeAuto = "auto"
+	modePush = "push"
+	modeOff  = "off"
+)
+
+// incomingMode is the account's icm; auto takes the fleet's.
+func incomingMode(t *target) string {
+	if mode := cmp.Or(t.Account.ICM, modeAuto); mode != modeAuto {
+		return mode
+	}
+	return t.settings.incomingMode
+}
+
+// keepsAlive tells whether the line sends keepalives: if the account says so,
+// and always where push would have to wake us over UDP.
+func keepsAlive(t *target) bool {
+	return t.Account.KeepAlive || incomingMode(t) == modePush
+}
+
+// unsupported names what of an account this agent cannot do yet, so that the
+// line says so instead of failing strangely.
+func unsupported(a *account.Account) string {
+	_, _, _, transport := a.Server()
+	if transport != account.UDP {
+		return fmt.Sprintf("transport %s: this agent speaks udp only", transport)
+	}
+	return ""
+}
+
+// mustRegister tells whether the line calls only while it is registered. Lines
+// whose incoming calls are off may be told to do without.
+func mustRegister(t *target) bool {
+	return incomingMode(t) != modeOff || t.Account.RequiresRegistrationForOutgoingCalls
+}

@@ -1,0 +1,164 @@
+// Package provisioning turns a directory of account files into whole, validated
+// snapshots.
+//
+// An agent must never run half of a change: the kubelet swaps a mounted Secret
+// by one symlink, an editor writes files piece by piece, and either may hold a
+// mistake. So the directory (never a single file) is watched, everything in it
+// is read at once and judged, and only then handed on. A file that is wrong is
+// refused by name while its last good content stays in force.
+package provisioning
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/account"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// Snapshot is everything the directory says, as one consistent whole.
+type Snapshot struct {
+	// Agent settings in force, defaults filled in.
+	Agent delivery.Agent
+	// Loaded is false while there is nothing that may run: agent.json was
+	// never readable, and it may say which lines must not run.
+	Loaded bool
+	// Lines in force, sorted by name.
+	Lines []Line
+	// Rejected files, sorted by name, each with what is wrong with it.
+	Rejected []delivery.Rejected
+	// Hash of the files in force (delivery.Hasher.Snapshot).
+	Hash string
+}
+
+// Line is one account in force and what the operator wants of it.
+type Line struct {
+	// Name is the file's name without .xml; FILE/ID where a file holds several accounts.
+	Name string
+	// Document as delivered, Account its effective values.
+	Document *account.Document
+	Account  *account.Account
+	// Row is the line's row of agent.json, defaults filled in.
+	Row delivery.Line
+	// ConfigHash of document and row (delivery.Hasher.Line), EffectiveHash of
+	// the document after external provisioning.
+	ConfigHash    string
+	EffectiveHash string
+}
+
+// Options of a Source.
+type Options struct {
+	// Dir is the directory of files.
+	Dir string
+	// Quiet is how long nothing may have happened before the directory is
+	// read, so that a burst of writes is read once; 0 = 10 ms. However busy the
+	// directory, it is read at the latest after three times that.
+	Quiet time.Duration
+	// Poll is the safety net under the file system's events; 0 = 2 s.
+	Poll time.Duration
+	// Log gets what happened to files; never their content. nil = slog.Default().
+	Log *slog.Logger
+}
+
+// Source reads one directory. It is not safe for concurrent use: one goroutine
+// calls Read or Watch.
+type Source struct {
+	opts Options
+
+	agent       delivery.Agent
+	agentBytes  []byte
+	agentLoaded bool
+	files       map[string]lineFile // last good content by file name
+
+	lastRaw  string // hash of what was read last, good or not
+	rejected []delivery.Rejected
+}
+
+// lineFile is the last good content of one file.
+type lineFile struct {
+	content []byte
+	lines   []parsedLine
+}
+
+type parsedLine struct {
+	name      string
+	document  *account.Document
+	account   *account.Account
+	canonical []byte
+	raw       []byte // what ConfigHash covers
+}
+
+// New checks the options and returns a Source that has read nothing yet.
+func New(o Options) (*Source, error) {
+	if o.Dir == "" {
+		return nil, errors.New("no directory of accounts given")
+	}
+	o.Quiet = cmp.Or(o.Quiet, 10*time.Millisecond)
+	o.Poll = cmp.Or(o.Poll, 2*time.Second)
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return &Source{opts: o, files: map[string]lineFile{}}, nil
+}
+
+// Read reads the directory now. changed is false when no byte differs from the
+// last time. The error is about the directory itself; what is wrong with single
+// files is in the snapshot.
+func (s *Source) Read() (snap Snapshot, changed bool, err error) {
+	raw, err := readDir(s.opts.Dir)
+	if err != nil {
+		return Snapshot{}, false, err
+	}
+	if sum := raw.sum(); sum != s.lastRaw {
+		s.lastRaw, changed = sum, true
+		s.take(raw)
+	}
+	return s.snapshot(), changed, nil
+}
+
+// take judges what was read and keeps the good.
+func (s *Source) take(raw rawFiles) {
+	before := s.rejected
+	s.rejected = nil
+	s.takeAgent(raw)
+	s.takeLines(raw)
+	slices.SortFunc(s.rejected, func(a, b delivery.Rejected) int { return cmp.Compare(a.File, b.File) })
+	for _, r := range s.rejected {
+		if !slices.Contains(before, r) {
+			s.opts.Log.Warn("file refused, its last good content stays in force", "file", r.File, "reason", r.Reason)
+		}
+	}
+}
+
+func (s *Source) reject(file string, err error) {
+	s.rejected = append(s.rejected, delivery.Rejected{File: file, Reason: err.Error()})
+}
+
+// snapshot gathers what is in force.
+func (s *Source) snapshot() Snapshot {
+	snap := Snapshot{Agent: s.agent.Defaults(), Loaded: s.agentLoaded, Rejected: slices.Clone(s.rejected)}
+	hasher := delivery.NewHasher(s.agent.HashKey)
+	inForce := map[string][]byte{}
+	if s.agentBytes != nil {
+		inForce[delivery.AgentFile] = s.agentBytes
+	}
+	for file, f := range s.files {
+		inForce[file] = f.content
+		for _, p := range f.lines {
+			row := snap.Agent.Line(p.name)
+			snap.Lines = append(snap.Lines, Line{
+				Name: p.name, Document: p.document, Account: p.account, Row: row,
+				ConfigHash: hasher.Line(p.raw, row), EffectiveHash: hasher.Document(p.canonical),
+			})
+		}
+	}
+	snap.Hash = hasher.Snapshot(inForce)
+	if !s.agentLoaded {
+		snap.Lines = nil
+	}
+	slices.SortFunc(snap.Lines, func(a, b Line) int { return cmp.Compare(a.Name, b.Name) })
+	return snap
+}

@@ -1,0 +1,128 @@
+package provisioning
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// dataLink is the symlink by which Kubernetes swaps all files of a mounted
+// Secret or ConfigMap at once.
+const dataLink = "..data"
+
+// maxFileBytes bounds one file; an account document may be 1 MiB.
+const maxFileBytes = 1 << 20
+
+// rawFiles is what one reading of the directory found.
+type rawFiles struct {
+	content map[string][]byte
+	failed  map[string]error // files that are there but could not be read
+}
+
+// sum tells two readings apart.
+func (r rawFiles) sum() string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(r.content)) {
+		fmt.Fprintf(h, "%d:%s%d:", len(name), name, len(r.content[name]))
+		h.Write(r.content[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.failed)) {
+		fmt.Fprintf(h, "!%d:%s%s", len(name), name, r.failed[name])
+	}
+	return string(h.Sum(nil))
+}
+
+// readDir reads every file that belongs to the agent, all from one generation
+// of a mounted volume: the link is followed once, and the reading is repeated
+// when the link moved meanwhile.
+func readDir(dir string) (rawFiles, error) {
+	for attempt := 0; ; attempt++ {
+		generation := resolve(dir)
+		raw, err := readFiles(generation)
+		moved := resolve(dir) != generation
+		if !moved || attempt == 9 {
+			return raw, err
+		}
+	}
+}
+
+// stamp is what a look from outside tells of the directory: it differs when
+// something changed, and costs no reading.
+func stamp(dir string) string {
+	generation := resolve(dir)
+	var b strings.Builder
+	b.WriteString(generation)
+	entries, err := os.ReadDir(generation)
+	if err != nil {
+		return ""
+	}
+	for _, e := range entries {
+		if info, err := os.Stat(filepath.Join(generation, e.Name())); err == nil {
+			fmt.Fprintf(&b, "|%s %d %d", e.Name(), info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return b.String()
+}
+
+// resolve gives the directory that holds the files now.
+func resolve(dir string) string {
+	target, err := os.Readlink(filepath.Join(dir, dataLink))
+	if err != nil {
+		return dir
+	}
+	if filepath.IsAbs(target) {
+		return target
+	}
+	return filepath.Join(dir, target)
+}
+
+func readFiles(dir string) (rawFiles, error) {
+	raw := rawFiles{content: map[string][]byte{}, failed: map[string]error{}}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return raw, fmt.Errorf("accounts directory: %w", err)
+	}
+	for _, e := range entries {
+		if _, line := delivery.LineName(e.Name()); !line && e.Name() != delivery.AgentFile {
+			continue
+		}
+		content, err := readFile(filepath.Join(dir, e.Name()))
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // removed since the listing
+		case err != nil:
+			raw.failed[e.Name()] = err
+		default:
+			raw.content[e.Name()] = content
+		}
+	}
+	return raw, nil
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err == nil && len(content) > maxFileBytes {
+		err = fmt.Errorf("larger than %d bytes", maxFileBytes)
+	}
+	return content, err
+}

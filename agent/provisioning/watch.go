@@ -1,0 +1,133 @@
+package provisioning
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Watch calls yield with the first snapshot and then with every one that
+// differs, until the context ends. It returns an error only when the directory
+// cannot be read at the start; later on, an unreadable directory changes nothing.
+func (s *Source) Watch(ctx context.Context, yield func(Snapshot)) error {
+	// Watching begins before the first reading: no change falls in between.
+	events, closeWatcher := s.events()
+	defer func() { closeWatcher() }()
+	snap, _, err := s.Read()
+	if err != nil {
+		return err
+	}
+	yield(snap)
+	poll := time.NewTicker(s.opts.Poll)
+	defer poll.Stop()
+	complained, seen := false, stamp(s.opts.Dir)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case _, open := <-events:
+			if !open { // the directory itself went away or was replaced
+				events = nil
+				continue
+			}
+			s.settle(ctx, events)
+		case <-poll.C:
+			if events == nil {
+				events, closeWatcher = s.events()
+			}
+			now := stamp(s.opts.Dir)
+			if now == seen && now != "" {
+				continue
+			}
+			seen = now
+		}
+		snap, changed, err := s.Read()
+		if err != nil {
+			if !complained {
+				s.opts.Log.Error("accounts directory unreadable, the last snapshot stays in force", "error", err)
+			}
+			complained = true
+			continue
+		}
+		complained = false
+		if changed {
+			yield(snap)
+		}
+	}
+}
+
+// settle waits until nothing happened for Quiet, at most three times that.
+func (s *Source) settle(ctx context.Context, events <-chan struct{}) {
+	limit := time.NewTimer(3 * s.opts.Quiet)
+	defer limit.Stop()
+	for {
+		quiet := time.NewTimer(s.opts.Quiet)
+		select {
+		case <-ctx.Done():
+		case <-limit.C:
+		case <-quiet.C:
+		case _, open := <-events:
+			quiet.Stop()
+			if open {
+				continue
+			}
+		}
+		quiet.Stop()
+		return
+	}
+}
+
+// events gives a channel that ticks when something happened in the directory.
+// It is nil when the file system cannot tell (the poll remains) and closed when
+// the directory was removed.
+func (s *Source) events() (events <-chan struct{}, closeWatcher func()) {
+	w, err := fsnotify.NewWatcher()
+	if err == nil {
+		if err = w.Add(s.opts.Dir); err != nil {
+			_ = w.Close()
+		}
+	}
+	if err != nil {
+		s.opts.Log.Warn("directory cannot be watched, polling it", "dir", s.opts.Dir, "every", s.opts.Poll, "error", err)
+		return nil, func() {}
+	}
+	ticks, done := make(chan struct{}, 1), make(chan struct{})
+	go func() {
+		defer close(done)
+		defer close(ticks)
+		s.forward(w, ticks)
+	}()
+	return ticks, func() { _ = w.Close(); <-done }
+}
+
+// forward turns watcher events into ticks until the watcher is closed or the
+// directory is gone.
+func (s *Source) forward(w *fsnotify.Watcher, ticks chan<- struct{}) {
+	tick := func() {
+		select {
+		case ticks <- struct{}{}:
+		default:
+		}
+	}
+	for {
+		select {
+		case e, ok := <-w.Events:
+			if !ok {
+				return
+			}
+			tick()
+			if e.Name == s.opts.Dir && (e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)) {
+				_ = w.Close()
+				return
+			}
+		case err, ok := <-w.Errors:
+			if !ok {
+				return
+			}
+			s.opts.Log.Warn("watching the directory", "error", fmt.Errorf("file events: %w", err))
+			tick() // an overflow lost events: look for ourselves
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/agent/control"
+	"github.com/softphone-operator/softphone-operator/agent/registration"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// view is what a line last published.
+type view struct {
+	status control.LineStatus
+}
+
+// publish shows the line's truth to report, metrics and status.
+func (l *line) publish(o order) {
+	in := l.current.Load()
+	if l.applied == nil || in == nil {
+		l.published.Store(nil)
+		l.env.hub.RemoveLine(l.name)
+		return
+	}
+	l.mu.Lock()
+	s := l.status
+	if l.from != in {
+		s = registration.Status{State: delivery.Idle, Since: since(l.shown, delivery.Idle)}
+	}
+	l.mu.Unlock()
+	standing := standingOf(l.applied)
+	if !standing.register || o.stopping {
+		s = unregistered(s, standing, o, l.shown)
+	}
+	l.logTransition(s)
+	l.shown = s
+	v := &view{status: l.lineStatus(in, s)}
+	l.published.Store(v)
+	l.env.metrics.Line(l.name, v.status.State)
+	l.env.hub.SetLine(reportOf(v.status))
+}
+
+// unregistered is the status of a line that is not to be registered.
+func unregistered(s registration.Status, why standing, o order, before registration.Status) registration.Status {
+	if s.Contact != "" && s.State == delivery.Registered {
+		return s // the binding could not be removed yet
+	}
+	reason := why.reason
+	if o.stopping {
+		reason = "agent is stopping"
+	}
+	out := registration.Status{State: delivery.Disabled, Server: s.Server, LastCode: s.LastCode, LastReason: reason, Problem: why.problem}
+	if why.problem != "" {
+		out.State = delivery.Error
+	}
+	out.Since = since(before, out.State)
+	return out
+}
+
+// since is when a state that we made up began: now, unless it was shown before.
+func since(before registration.Status, now delivery.State) time.Time {
+	if before.State == now {
+		return before.Since
+	}
+	return time.Now()
+}
+
+// logTransition tells the log what changed for a reader of it, once.
+func (l *line) logTransition(s registration.Status) {
+	if s.State == l.shown.State && s.Problem == l.shown.Problem {
+		return
+	}
+	level := slog.LevelInfo
+	switch s.State {
+	case delivery.Idle, delivery.Registering:
+		level = slog.LevelDebug
+	case delivery.Unauthorized, delivery.Error:
+		level = slog.LevelWarn
+	}
+	l.log.Log(context.Background(), level, "line is "+string(s.State), "server", s.Server, "code", s.LastCode, "reason", s.LastReason, "problem", s.Problem)
+}
+
+func (l *line) lineStatus(in *incarnation, s registration.Status) control.LineStatus {
+	t := l.applied
+	return control.LineStatus{
+		Name: l.name, Title: t.Account.Title, AOR: "sip:" + t.Account.Username + "@" + t.Account.Host,
+		State: s.State, Since: s.Since, Slot: in.identity.slot,
+		Server: s.Server, Contact: s.Contact, Public: s.Public, ExpiresAt: s.ExpiresAt, GrantedSeconds: s.GrantedSeconds,
+		LastCode: s.LastCode, LastReason: s.LastReason, Problem: s.Problem, RetryAt: s.Retry,
+		DrainState: l.drainState(in), ActiveCalls: l.activeCalls(),
+		ConfigHash: t.ConfigHash, EffectiveHash: t.EffectiveHash,
+	}
+}
+
+// drainState tells how far a draining line has come.
+func (l *line) drainState(in *incarnation) delivery.LineState {
+	switch {
+	case l.applied.Row.State == delivery.Active:
+		return ""
+	case in.started || time.Now().Before(in.until) || l.activeCalls() > 0:
+		return delivery.Draining
+	}
+	return delivery.Gone
+}
+
+func (l *line) activeCalls() int {
+	n := 0
+	for _, in := range l.incarnations() {
+		n += in.calls.Active()
+	}
+	return n
+}
+
+// reportOf is the part of a status that travels: what changes by transitions only.
+func reportOf(s control.LineStatus) delivery.LineReport {
+	return delivery.LineReport{
+		Name: s.Name, State: s.State, Since: s.Since, Slot: s.Slot, Server: s.Server, Contact: s.Contact,
+		GrantedSeconds: s.GrantedSeconds, LastCode: s.LastCode, LastReason: s.LastReason, Problem: s.Problem,
+		DrainState: s.DrainState, ConfigHash: s.ConfigHash, EffectiveHash: s.EffectiveHash, ActiveCalls: s.ActiveCalls,
+	}
+}
