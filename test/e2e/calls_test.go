@@ -1,0 +1,87 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os/exec"
+	"testing"
+)
+
+// callRecord is what `kubectl softphone call -o json` prints.
+type callRecord struct {
+	State string `json:"state"`
+	Codec string `json:"codec"`
+	RTP   struct {
+		Sent, Received, Lost uint64
+		JitterMs, RTTMs      *float64
+	} `json:"rtp"`
+	MOS   *float64 `json:"mos"`
+	Heard *struct {
+		FrequencyHz float64 `json:"frequencyHz"`
+	} `json:"heard"`
+	SetupMs *int64 `json:"setupMs"`
+	End     *struct {
+		Code   int    `json:"code"`
+		Reason string `json:"reason"`
+		By     string `json:"by"`
+	} `json:"end"`
+}
+
+// place runs the product's own command, the way a user does.
+func place(t *testing.T, namespace string, args ...string) (callRecord, error) {
+	t.Helper()
+	var out, stderr bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), "bin/kubectl-softphone", append([]string{"call", "-n", namespace, "-o", "json"}, args...)...)
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	failed := cmd.Run()
+	var record callRecord
+	if err := json.Unmarshal(out.Bytes(), &record); err != nil {
+		t.Fatalf("kubectl softphone call: %v, %v\n%s%s", failed, err, out.String(), stderr.String())
+	}
+	t.Logf("call %v: %s", args, out.String())
+	return record, failed
+}
+
+func TestACallIsAnsweredWithAnEchoThatIsHeard(t *testing.T) {
+	ns := newNamespace(t)
+	apply(t, ns, line("caller", "secret-caller"))
+	apply(t, ns, line("callee", "secret-callee", echoing...))
+	awaitAccount(t, ns, "caller", "registered", registered)
+	awaitAccount(t, ns, "callee", "registered", registered)
+
+	const tone = 1004
+	call, err := place(t, ns, "caller", "callee", "--seconds", "6", "--tone", fmt.Sprint(tone))
+	if err != nil {
+		t.Errorf("the call failed: %v", err)
+	}
+	if call.RTP.Sent < 250 || call.RTP.Received < 250 {
+		t.Errorf("sent %d packets and received %d in 6 s of 20 ms packets: want at least 250 each way", call.RTP.Sent, call.RTP.Received)
+	}
+	if call.Heard == nil || math.Abs(call.Heard.FrequencyHz-tone) > 5 {
+		t.Errorf("heard %+v, want the echo of %d Hz", call.Heard, tone)
+	}
+	if call.MOS == nil || *call.MOS < 4 {
+		t.Errorf("MOS %v, want above 4 between two pods of one node", call.MOS)
+	}
+	if call.Codec == "" || call.End == nil || call.End.By != "local" {
+		t.Errorf("the record leaves something out: %+v", call)
+	}
+}
+
+func TestACallToNobodySaysWhy(t *testing.T) {
+	ns := newNamespace(t)
+	apply(t, ns, line("caller", "secret-caller"))
+	awaitAccount(t, ns, "caller", "registered", registered)
+	call, err := place(t, ns, "caller", "nobody")
+	if err == nil {
+		t.Error("a call that nobody answered passed for a good one")
+	}
+	if call.End == nil || call.End.Code != 404 {
+		t.Errorf("ended with %+v, want the registrar's 404", call.End)
+	}
+	if call.MOS != nil {
+		t.Errorf("MOS %v of a call without audio", *call.MOS)
+	}
+}
