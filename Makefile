@@ -12,6 +12,9 @@ CLUSTER := bin/cluster
 # Where images go for other people's clusters: make docker-build docker-push deploy IMG=registry/softphone-manager:tag
 IMG ?=
 AGENT_IMG ?= $(subst manager,agent,$(IMG))
+# What the development cluster runs, imported from archives.
+DEV_MANAGER := voip.softphone.dev/manager:dev
+DEV_AGENT := voip.softphone.dev/agent:dev
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # How long drills run: `make test` runs the same code for short times, `make drill` for long ones.
@@ -21,12 +24,12 @@ GOTEST := $(GO) test
 ##@ Use
 
 .PHONY: demo
-demo: deps-cluster build ## The main job on a real cluster: two registered lines, one checked call.
-	$(GO) run ./hack/demo up
+demo: deps-cluster build $(CLUSTER) ## The main job on a real cluster: two registered lines, one checked call.
+	hack/demo.sh up
 
 .PHONY: demo-down
-demo-down: ## Take away everything the demo started.
-	$(GO) run ./hack/demo down
+demo-down: $(CLUSTER) ## Take away everything the demo started.
+	hack/demo.sh down
 
 .PHONY: test
 test: deps test-unit test-interop test-e2e ## All tests: unit, envtest, interop, e2e.
@@ -87,8 +90,10 @@ test-interop: deps-peers ## The agent against kamailio, sipp and baresip.
 	$(GOTEST) -v -count=1 -timeout 15m ./test/interop/... ./test/peer/... | hack/quiet.sh
 
 .PHONY: test-e2e
-test-e2e: cluster-up images ## The whole on a real cluster.
+test-e2e: cluster-up images build ## The whole on a real cluster.
 	$(GO) test -c -o bin/e2e.test ./test/e2e
+	$(CLUSTER) load .cluster/images/*.tar
+	$(CLUSTER) exec -- hack/deploy.sh apply $(DEV_MANAGER) $(DEV_AGENT)
 	$(CLUSTER) exec -- bin/e2e.test -test.v -test.count=1 -test.timeout 20m -drill $(DRILL) | hack/quiet.sh
 	$(CLUSTER) down
 
