@@ -1,0 +1,216 @@
+package reports
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// maxEvent bounds one event; the snapshot of a thousand lines has under 1 MiB.
+const maxEvent = 8 << 20
+
+// follow keeps one agent's stream standing until ctx ends.
+func (r *Reader) follow(ctx context.Context, agent types.NamespacedName, w *watch) {
+	pause := r.opts.RetryMin
+	for ctx.Err() == nil {
+		heard, err := r.read(ctx, agent, w)
+		if ctx.Err() != nil {
+			return
+		}
+		if heard {
+			pause = r.opts.RetryMin
+		}
+		r.disconnected(agent, w, err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, r.opts.RetryMax)
+	}
+}
+
+// read dials once and takes events until the stream breaks; heard tells whether
+// there was one.
+func (r *Reader) read(ctx context.Context, agent types.NamespacedName, w *watch) (heard bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(r.opts.Silence, func() { cancel(fmt.Errorf("silent for %s", r.opts.Silence)) })
+	defer silence.Stop()
+
+	client, err := r.client(w.target)
+	if err != nil {
+		return false, err
+	}
+	defer client.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+w.target.Address+delivery.ReportPath+"?watch=1", nil)
+	if err != nil {
+		return false, err
+	}
+	req.Header.Set("Authorization", "Bearer "+w.target.Token)
+	resp, err := client.Do(req)
+	if err != nil {
+		return false, errors.Join(err, context.Cause(ctx))
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return false, fmt.Errorf("the agent answered %s", resp.Status)
+	}
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(make([]byte, 0, 64<<10), maxEvent)
+	for lines.Scan() {
+		silence.Reset(r.opts.Silence)
+		var e delivery.Event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			return heard, fmt.Errorf("not an event: %w", err)
+		}
+		r.take(agent, w, e)
+		heard = true
+	}
+	return heard, cmpErr(lines.Err(), context.Cause(ctx))
+}
+
+// cmpErr is the first error, or that the agent ended the stream.
+func cmpErr(all ...error) error {
+	for _, err := range all {
+		if err != nil {
+			return err
+		}
+	}
+	return errors.New("the agent ended the stream")
+}
+
+// client trusts the one certificate, and nothing else.
+func (r *Reader) client(t Target) (*http.Client, error) {
+	block, _ := pem.Decode(t.Certificate)
+	if block == nil {
+		return nil, errors.New("the agent's certificate is no PEM")
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("the agent's certificate: %w", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(cert)
+	return &http.Client{Transport: &http.Transport{
+		DialContext:           r.opts.Dial,
+		DisableKeepAlives:     true,
+		TLSHandshakeTimeout:   5 * time.Second,
+		ResponseHeaderTimeout: 5 * time.Second,
+		TLSClientConfig: &tls.Config{
+			MinVersion: tls.VersionTLS13,
+			RootCAs:    roots,
+			ServerName: ServerName,
+			VerifyConnection: func(cs tls.ConnectionState) error {
+				if !bytes.Equal(cs.PeerCertificates[0].Raw, cert.Raw) {
+					return errors.New("not the certificate that was given to this agent")
+				}
+				return nil
+			},
+		},
+	}}, nil
+}
+
+// take puts an event into the state and tells who must know.
+func (r *Reader) take(agent types.NamespacedName, w *watch, e delivery.Event) {
+	now := time.Now()
+	r.mu.Lock()
+	if r.agents[agent] != w {
+		r.mu.Unlock()
+		return // replaced or forgotten meanwhile
+	}
+	var changed []string
+	agentChanged := false
+	switch e.Type {
+	case delivery.EventSnapshot:
+		if e.Report != nil {
+			changed, agentChanged = w.replace(*e.Report, now), true
+		}
+	case delivery.EventAgent:
+		if e.Agent != nil {
+			w.agent.AgentReport, agentChanged = *e.Agent, true
+		}
+	case delivery.EventLine:
+		if e.Line != nil && w.put(*e.Line, now) {
+			changed = []string{e.Line.Name}
+		}
+	case delivery.EventGone:
+		if _, ok := w.lines[e.Name]; ok {
+			delete(w.lines, e.Name)
+			changed = []string{e.Name}
+		}
+	}
+	r.mu.Unlock()
+	if agentChanged {
+		r.opts.AgentChanged(agent)
+	}
+	for _, line := range changed {
+		r.opts.LineChanged(agent, line)
+	}
+}
+
+// replace takes a whole report over and gives the lines that differ.
+func (w *watch) replace(report delivery.Report, now time.Time) []string {
+	if !w.agent.Connected {
+		w.agent.Connected, w.agent.Since, w.agent.Failure = true, now, ""
+	}
+	w.agent.AgentReport = report.Agent
+	old := w.lines
+	w.lines = map[string]Line{}
+	var changed []string
+	for _, l := range report.Lines {
+		if before, ok := old[l.Name]; ok {
+			w.lines[l.Name] = before
+		}
+		if w.put(l, now) {
+			changed = append(changed, l.Name)
+		}
+		delete(old, l.Name)
+	}
+	for name := range old {
+		changed = append(changed, name)
+	}
+	return changed
+}
+
+// put stores a line and tells whether anything but its number of calls is new.
+func (w *watch) put(l delivery.LineReport, now time.Time) bool {
+	old, known := w.lines[l.Name]
+	seen := now
+	if known && old.State == l.State && old.Problem == l.Problem {
+		seen = old.Seen
+	}
+	w.lines[l.Name] = Line{LineReport: l, Seen: seen}
+	quiet := old.LineReport
+	quiet.ActiveCalls = l.ActiveCalls
+	return !known || quiet != l
+}
+
+func (r *Reader) disconnected(agent types.NamespacedName, w *watch, err error) {
+	r.mu.Lock()
+	if r.agents[agent] != w {
+		r.mu.Unlock()
+		return
+	}
+	was := w.agent.Connected
+	if was {
+		w.agent.Connected, w.agent.Since = false, time.Now()
+	}
+	w.agent.Failure = err.Error()
+	r.mu.Unlock()
+	if was {
+		r.opts.Log.Info("report stream ended", "agent", agent.String(), "err", err)
+		r.opts.AgentChanged(agent)
+	}
+}
