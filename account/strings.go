@@ -9,7 +9,9 @@ import (
 // summary in every verb, and log the same way.
 
 // String names the line, and nothing else about it.
-func (a Account) String() string { return fmt.Sprintf("account %q (%s@%s)", a.Title, a.Username, a.Host) }
+func (a Account) String() string {
+	return fmt.Sprintf("account %q (%s@%s)", a.Title, a.Username, a.Host)
+}
 
 // GoString is String, so that %#v shows no secret either.
 func (a Account) GoString() string { return a.String() }

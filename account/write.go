@@ -113,6 +113,10 @@ func (p *printer) keyNode(n *Node, level int) {
 		masked := n.masked()
 		n = &masked
 	}
+	if n.Name == "" { // an element without a name would be written as text
+		p.name(n.Name)
+		return
+	}
 	text, children := n.canonical()
 	p.element(Element{Name: n.Name, Text: text, Children: children, Attrs: p.keyAttrs(n)}, level)
 	p.node = ""
