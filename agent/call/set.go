@@ -5,14 +5,23 @@
 //
 // sipgo gives the parser and the transactions; dialogs (RFC 3261 §12), the
 // reliable delivery of 2xx and everything above are here.
+//
+// A Set routes requests to calls. A call is one goroutine that owns all of the
+// call's state; whatever happens (a request, a response, a digit, an API call)
+// arrives as an event in its mailbox, deadlines are its alarms.
 package call
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/agent/ua"
 )
 
 // Kinds of refusal of Dial and Hangup, for errors.Is.
@@ -20,58 +29,262 @@ var (
 	ErrBadTarget = errors.New("not a number or SIP URI")
 	ErrBadHeader = errors.New("header not allowed")
 	ErrBadDigits = errors.New("not DTMF digits")
+	ErrBadValue  = errors.New("value out of range")
 	ErrTooMany   = errors.New("too many calls")
 	ErrDraining  = errors.New("line takes no new calls")
 	ErrClosed    = errors.New("line is closed")
 	ErrNoCall    = errors.New("no such call")
 )
 
+// CloseTimeout bounds Close.
+const CloseTimeout = 2 * time.Second
+
 // Set is all calls of one line. All methods may be called from any goroutine.
-type Set struct{}
+type Set struct {
+	mu       sync.Mutex
+	opts     Options
+	running  map[string]*call    // by id, not ended
+	dialogs  map[dialogKey]*call // by what a request within names
+	invites  map[inviteKey]*call // by what an INVITE that came twice names
+	ended    history
+	arrivals []time.Time // of the last second
+	refuse   time.Time   // draining: new incoming calls are refused from then on
+	closed   bool
+	calls    sync.WaitGroup // the calls' goroutines
+	stop     context.CancelFunc
+	stopped  context.Context
+}
+
+// dialogKey finds the call of a request within a dialog: the tag is ours.
+type dialogKey struct{ callID, tag string }
+
+// inviteKey is what the same INVITE shows on every path it comes by (RFC 3261 §8.2.2.2).
+type inviteKey struct {
+	callID, tag string
+	seq         uint32
+}
 
 // NewSet makes a Set without calls.
-func NewSet(o Options) *Set { return &Set{} }
+func NewSet(o Options) *Set {
+	s := &Set{running: make(map[string]*call), dialogs: make(map[dialogKey]*call), invites: make(map[inviteKey]*call)}
+	s.stopped, s.stop = context.WithCancel(context.Background())
+	s.Update(o)
+	return s
+}
 
 // Update puts other options in force for new calls. Running calls keep theirs.
-func (s *Set) Update(o Options) {}
+func (s *Set) Update(o Options) {
+	o = o.defaults()
+	for _, err := range badHeaders(o.Account) {
+		o.Log.Warn("header of the account is never sent", "line", o.Line, "error", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opts = o
+}
 
-// HandleRequest takes a request of the network, any method; it answers what
-// belongs to no call, too. It does not block. See ua.Line.
-func (s *Set) HandleRequest(req *sip.Request, tx sip.ServerTransaction) {}
+func (o Options) defaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.NoAnswer <= 0 {
+		o.NoAnswer = DefaultNoAnswer
+	}
+	if o.Caps.MaxDuration <= 0 {
+		o.Caps.MaxDuration = DefaultMaxDuration
+	}
+	if o.Nonces == nil {
+		o.Nonces = new(ua.NonceCache)
+	}
+	return o
+}
 
 // Allow are the methods the line handles, for ua.Capable.
-func (s *Set) Allow() []sip.RequestMethod { return nil }
+func (s *Set) Allow() []sip.RequestMethod { return allow(s.options()) }
 
-// Supported are the option tags the line supports, for ua.Capable.
+func (s *Set) options() Options {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opts
+}
+
+// Supported are the option tags the line supports, for ua.Capable: none so far.
 func (s *Set) Supported() []string { return nil }
 
-// Dial places a call and returns its id at once; its record tells what became
-// of it. ctx bounds looking up the server, nothing after it. Errors wrap
-// ErrBadTarget, ErrBadHeader, ErrBadDigits, ErrTooMany, ErrDraining or ErrClosed.
-func (s *Set) Dial(ctx context.Context, d Dial) (id string, err error) { return "", nil }
+func allow(o Options) []sip.RequestMethod {
+	methods := []sip.RequestMethod{sip.INVITE, sip.ACK, sip.CANCEL, sip.BYE, sip.OPTIONS, sip.INFO, sip.UPDATE}
+	if o.Account.AllowMessage {
+		methods = append(methods, sip.MESSAGE)
+	}
+	return methods
+}
 
-// Hangup ends a call: CANCEL, BYE or 480, whatever fits its state. It does not
+// Dial places a call and returns its id at once; its record tells what became
+// of it. Errors wrap ErrBadTarget, ErrBadHeader, ErrBadDigits, ErrBadValue,
+// ErrTooMany, ErrDraining or ErrClosed. The end of ctx ends no call.
+func (s *Set) Dial(ctx context.Context, d Dial) (id string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	target, err := parseTarget(d.To, s.opts.Account.Host)
+	if err != nil {
+		return "", err
+	}
+	if err := d.validate(); err != nil {
+		return "", err
+	}
+	switch most := s.opts.Caps.Concurrent; {
+	case s.closed:
+		return "", ErrClosed
+	case !s.refuse.IsZero():
+		return "", ErrDraining
+	case most > 0 && len(s.running) >= most:
+		return "", fmt.Errorf("%w: %d are up, %d allowed", ErrTooMany, len(s.running), most)
+	}
+	c := newCall(s, s.opts, Out, target)
+	c.dial(d, target)
+	s.dialogs[dialogKey{c.rec.CallID, c.tag}] = c
+	s.start(context.WithoutCancel(ctx), c)
+	return c.rec.ID, nil
+}
+
+// validate checks what Dial asks for besides its target.
+func (d Dial) validate() error {
+	if err := checkHeaders(d.Headers); err != nil {
+		return err
+	}
+	if len(d.DTMF) > mostDigits {
+		return fmt.Errorf("%w: %d, %d allowed", ErrBadDigits, len(d.DTMF), mostDigits)
+	}
+	for _, c := range d.DTMF {
+		if !isDigit(c) && c != ',' {
+			return fmt.Errorf("%w: %q", ErrBadDigits, c)
+		}
+	}
+	if d.Seconds < 0 || d.Seconds > 1e6 {
+		return fmt.Errorf("%w: seconds %d", ErrBadValue, d.Seconds)
+	}
+	if !(d.ToneHz >= 0 && d.ToneHz <= 20000) {
+		return fmt.Errorf("%w: toneHz %v", ErrBadValue, d.ToneHz)
+	}
+	return nil
+}
+
+// start runs a call. The set is locked.
+func (s *Set) start(ctx context.Context, c *call) {
+	s.running[c.rec.ID] = c
+	ctx, c.cancel = context.WithCancel(ctx)
+	release := context.AfterFunc(s.stopped, c.cancel)
+	c.ctx = ctx
+	c.view.Store(&view{record: c.rec})
+	s.calls.Go(func() {
+		defer release()
+		defer c.cancel()
+		defer s.forget(c)
+		guard := c.opts.Endpoint.Guard
+		if guard(c.opts.Line, c.run) {
+			guard(c.opts.Line, func() { c.abandon(End{Code: 500, Reason: "internal error", By: Local}) })
+		}
+	})
+}
+
+// left is told by a call that it has ended; what it still does is answer.
+func (s *Set) left(c *call, r Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.running, r.ID)
+	s.ended.add(r)
+}
+
+// forget removes a call for good.
+func (s *Set) forget(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.running, c.rec.ID)
+	delete(s.dialogs, dialogKey{c.rec.CallID, c.tag})
+	if c.inviteKey != (inviteKey{}) {
+		delete(s.invites, c.inviteKey)
+	}
+}
+
+// Hangup ends a call: CANCEL, BYE or 486, whatever fits its state. It does not
 // wait. Ending an ended call is no error; an unknown one is ErrNoCall.
-func (s *Set) Hangup(id string) error { return nil }
+func (s *Set) Hangup(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.running[id]; c != nil {
+		c.box.post(func() { c.hangup(goodbye{End: End{Code: 486, Reason: "hung up", By: Local}}) })
+		return nil
+	}
+	if _, ok := s.ended.find(id); ok {
+		return nil
+	}
+	return fmt.Errorf("%w: %q", ErrNoCall, clip(id))
+}
 
 // Records of running calls and of those that ended within the last ten
 // minutes (the latest 100), oldest first, with media statistics as of now.
-func (s *Set) Records() []Record { return nil }
+func (s *Set) Records() []Record {
+	s.mu.Lock()
+	running := make([]*call, 0, len(s.running))
+	for _, c := range s.running {
+		running = append(running, c)
+	}
+	records := s.ended.list()
+	s.mu.Unlock()
+	for _, c := range running {
+		records = append(records, c.snapshot())
+	}
+	sortRecords(records)
+	return records
+}
 
 // Record of one call.
-func (s *Set) Record(id string) (Record, bool) { return Record{}, false }
+func (s *Set) Record(id string) (Record, bool) {
+	s.mu.Lock()
+	c := s.running[id]
+	r, ok := s.ended.find(id)
+	s.mu.Unlock()
+	if c != nil {
+		return c.snapshot(), true
+	}
+	return r, ok
+}
 
 // Active counts the calls that have not ended.
-func (s *Set) Active() int { return 0 }
+func (s *Set) Active() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.running)
+}
 
 // Drain refuses new outgoing calls from now on, and new incoming ones with 480
 // once until has passed (calls on their way to this contact still arrive for
 // 64·T1 after it was removed). Running calls go on. The zero time ends it.
-func (s *Set) Drain(until time.Time) {}
+func (s *Set) Drain(until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse = until
+}
 
 // Close ends every call, saying why in a Reason header, and waits for their
 // goodbyes for CloseTimeout at most. The set takes no calls afterwards.
-func (s *Set) Close(reason string) {}
-
-// CloseTimeout bounds Close.
-const CloseTimeout = 2 * time.Second
+func (s *Set) Close(reason string) {
+	s.mu.Lock()
+	s.closed = true
+	for _, c := range s.running {
+		c.box.post(func() {
+			c.hangup(goodbye{End: End{Code: 480, Reason: reason, By: Local}, header: reasonHeader(503, reason)})
+		})
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() { s.calls.Wait(); close(done) }()
+	timer := time.NewTimer(CloseTimeout)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+	s.stop()
+	<-done
+}

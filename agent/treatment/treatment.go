@@ -13,8 +13,8 @@ type Input struct {
 	// IncomingOff is icm=off, or icm=auto on a fleet whose mode is off.
 	IncomingOff bool
 
-	// NewCalls counts the calls that arrived within the last second, this one
-	// included. MaxNewCalls bounds it; 0 = no bound.
+	// NewCalls counts the calls admitted within the last second and this one.
+	// MaxNewCalls bounds it; 0 = no bound.
 	NewCalls    int
 	MaxNewCalls int
 

@@ -1,0 +1,185 @@
+package call
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/softphone-operator/softphone-operator/account"
+	"github.com/softphone-operator/softphone-operator/agent/codec"
+	"github.com/softphone-operator/softphone-operator/agent/media"
+	"github.com/softphone-operator/softphone-operator/agent/sdp"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// errNoPorts says that a call could not get an RTP port.
+var errNoPorts = errors.New("no RTP port")
+
+// audio is the media half of a call: what was offered and agreed on (RFC 3264),
+// and the session that carries it. It belongs to the call's goroutine.
+type audio struct {
+	open    func(media.Config) (Media, error)
+	config  media.Config
+	caps    sdp.Capabilities
+	source  media.Source
+	onDigit func(rune)
+
+	session Media
+	origin  sdp.Origin
+	local   *sdp.Description // our last description
+	pending bool             // local is an offer without an answer
+	agreed  sdp.Negotiated
+	started bool
+}
+
+// newAudio prepares a call's audio by the account; nothing is opened yet.
+func newAudio(o Options, source media.Source, onDigit func(rune)) *audio {
+	a := o.Account
+	open := o.OpenMedia
+	if open == nil {
+		open = func(c media.Config) (Media, error) { return media.Open(c) }
+	}
+	return &audio{
+		open: open,
+		config: media.Config{
+			Ports:        media.PortRange{First: a.RTPPortRangeStart, Last: a.RTPPortRangeEnd},
+			SymmetricRTP: a.SendAudioBack, Log: o.Log,
+		},
+		caps: capabilities(a, o.Network), source: source, onDigit: onDigit,
+	}
+}
+
+// capabilities are what the account lets a call offer on this kind of network.
+func capabilities(a *account.Account, network delivery.NetworkType) sdp.Capabilities {
+	c := sdp.Capabilities{
+		Codecs: codec.Formats(a.CodecOrder), PTime: a.Ptime, ForcePTime: a.ForcePtime, HonorTheirs: a.HonorTheirCodecListWiFi,
+		TelephoneEvent: a.DTMFAll || slices.Contains(a.DTMFOrder, "rfc2833"),
+	}
+	if network == delivery.Cellular {
+		c.Codecs = codec.Formats(a.CodecOrder3G)
+		c.PTime, c.ForcePTime, c.HonorTheirs = a.Ptime3G, a.ForcePtime3G, a.HonorTheirCodecList3G
+	}
+	return c
+}
+
+// acceptable says whether an offer can be answered, before ports are taken for it.
+func (a *audio) acceptable(offer []byte) error {
+	d, err := sdp.Parse(offer)
+	if err != nil {
+		return fmt.Errorf("offer: %w", err)
+	}
+	caps := a.caps
+	caps.Addr, caps.Port = netip.IPv4Unspecified(), 9 // the discard port stands for any
+	_, _, err = sdp.Answer(d, caps, sdp.NewOrigin(caps.Addr))
+	return err
+}
+
+// bind takes ports on the address that audio is to come to.
+func (a *audio) bind(local netip.Addr) error {
+	if a.session != nil {
+		return nil
+	}
+	a.config.Local = local
+	s, err := a.open(a.config)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoPorts, err)
+	}
+	s.SetOnDTMF(a.onDigit)
+	a.session = s
+	a.caps.Addr, a.caps.Port = local, int(s.LocalRTP().Port())
+	a.origin = sdp.NewOrigin(local)
+	return nil
+}
+
+// offer makes our offer.
+func (a *audio) offer() []byte {
+	if a.local == nil {
+		a.local = sdp.Offer(a.caps, a.origin)
+	} else {
+		a.origin = a.origin.Next()
+		a.local = sdp.Reoffer(a.local, a.caps, a.origin)
+	}
+	a.pending = true
+	return a.local.Marshal()
+}
+
+// answer answers an offer and puts what was agreed into force.
+func (a *audio) answer(offer []byte) ([]byte, error) {
+	theirs, err := sdp.Parse(offer)
+	if err != nil {
+		return nil, fmt.Errorf("offer: %w", err)
+	}
+	ours, agreed, err := sdp.Answer(theirs, a.caps, a.origin)
+	if err != nil {
+		return nil, err
+	}
+	body := ours.Marshal()
+	if a.local != nil && !bytes.Equal(body, a.local.Marshal()) {
+		// "the version … MUST increment by one" when anything changed (RFC 3264 §8).
+		a.origin = a.origin.Next()
+		ours.Origin = a.origin
+		body = ours.Marshal()
+	}
+	if err := a.run(agreed); err != nil {
+		return nil, err
+	}
+	a.local, a.pending = ours, false
+	return body, nil
+}
+
+// accept takes the answer to our offer.
+func (a *audio) accept(answer []byte) error {
+	theirs, err := sdp.Parse(answer)
+	if err != nil {
+		return fmt.Errorf("answer: %w", err)
+	}
+	agreed, err := sdp.AcceptWith(a.local, theirs, a.caps)
+	if err != nil {
+		return err
+	}
+	if err := a.run(agreed); err != nil {
+		return err
+	}
+	a.pending = false
+	return nil
+}
+
+// run starts the session, or changes the running one.
+func (a *audio) run(n sdp.Negotiated) error {
+	start := a.session.Start
+	if a.started {
+		start = a.session.Update
+	}
+	if err := start(n, a.source); err != nil {
+		return fmt.Errorf("audio: %w", err)
+	}
+	a.agreed, a.started = n, true
+	return nil
+}
+
+// codecName of what is sent; "" before anything was agreed.
+func (a *audio) codecName() string {
+	if !a.started {
+		return ""
+	}
+	return a.agreed.Codec.String()
+}
+
+// hold is our direction while it is not both ways.
+func (a *audio) hold() string {
+	if !a.started || a.agreed.Direction == sdp.SendRecv {
+		return ""
+	}
+	return a.agreed.Direction.String()
+}
+
+// close frees the ports and gives the last statistics.
+func (a *audio) close() (media.Stats, error) {
+	if a.session == nil {
+		return media.Stats{}, nil
+	}
+	err := a.session.Close()
+	return a.session.Stats(), err
+}

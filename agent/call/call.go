@@ -1,0 +1,295 @@
+package call
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/agent/media"
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+)
+
+// call is one call. All fields below box belong to the goroutine of run.
+type call struct {
+	set       *Set
+	opts      Options // as they were when the call began
+	log       *slog.Logger
+	tag       string // ours, in every dialog of this call
+	inviteKey inviteKey
+	ctx       context.Context // the call's life
+	cancel    context.CancelFunc
+	view      atomic.Pointer[view]
+	box       *mailbox
+
+	rec    Record
+	alarms alarms
+	acks   <-chan *sip.Request // of the INVITE transaction we answer
+	dialog *dialog             // nil before there is one
+	audio  *audio
+	hops   map[string]netip.AddrPort // names looked up
+	open   int                       // transactions of ours that run
+
+	invite  *invitation // the latest INVITE we got; nil for a call we placed, until a re-INVITE
+	attempt *attempt    // the INVITE we sent; nil for a call that came
+	leaving *goodbye    // how the call is to end once it can be
+}
+
+// view is what others see of a call: an unchanging record and, while there is
+// one, the session to ask for numbers.
+type view struct {
+	record  Record
+	session Media
+}
+
+// mostDigits bounds the digits a Dial sends and a record keeps.
+const mostDigits = 128
+
+func newCall(s *Set, o Options, d Direction, remote sip.Uri) *call {
+	c := &call{
+		set: s, opts: o, tag: ua.NewTag(), box: newMailbox(), alarms: make(alarms), hops: make(map[string]netip.AddrPort),
+		rec: Record{
+			ID: strings.ToLower(rand.Text()[:16]), Line: o.Line, Direction: d, Remote: plainURI(remote), State: Trying,
+			Protection: "none", NAT: "plain", Treatment: []string{}, StartedAt: time.Now(),
+		},
+	}
+	if o.Account.NatTraversal == "off" {
+		c.rec.NAT = "off"
+	}
+	c.log = o.Log.With("line", o.Line, "call", c.rec.ID)
+	return c
+}
+
+// plainURI is a URI without parameters, for people.
+func plainURI(u sip.Uri) string {
+	if !isSIP(u) {
+		return printable(u.String())
+	}
+	return printable(u.Addr())
+}
+
+// run is the call's goroutine: events and alarms, until the call has ended and
+// nothing of it is under way.
+func (c *call) run() {
+	c.changed()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for !c.over() {
+		if after, ok := c.alarms.next(); ok {
+			timer.Reset(after)
+		}
+		select {
+		case <-c.box.wake:
+			for event := c.box.next(); event != nil; event = c.box.next() {
+				event()
+			}
+		case ack := <-c.acks:
+			c.handleACK(ack)
+		case <-timer.C:
+			for _, a := range c.alarms.due() {
+				c.ring(a)
+			}
+		case <-c.ctx.Done():
+			c.abandon(End{Code: 480, Reason: "line closed", By: Local})
+			return
+		}
+	}
+}
+
+// over says whether nothing is left to do, and refuses further events then.
+func (c *call) over() bool { return c.rec.State == Ended && c.open == 0 && c.box.close() }
+
+// ring acts on an alarm that is due.
+func (c *call) ring(a alarm) {
+	switch a {
+	case alarmAnswer:
+		c.answer()
+	case alarmNoAnswer:
+		c.noAnswer()
+	case alarmRetransmit:
+		c.retransmit()
+	case alarmACK:
+		c.noACK()
+	case alarmSetup:
+		c.hangup(goodbye{End: End{Code: 408, Reason: fmt.Sprintf("no answer within %v", short(setupTime)), By: Timeout}})
+	case alarmCancel:
+		c.giveUpInvite()
+	case alarmHangup:
+		c.hangup(goodbye{End: End{Reason: fmt.Sprintf("hung up after %v as asked", short(c.attempt.dial.lasts())), By: Local}})
+	case alarmDuration:
+		const why = "maximum duration reached"
+		c.hangup(goodbye{End: End{Reason: why, By: Policy}, header: reasonHeader(200, why)})
+	}
+}
+
+// short writes a duration without zero parts: 60s, not 1m0s.
+func short(d time.Duration) string {
+	if d%time.Second == 0 {
+		return strconv.Itoa(int(d/time.Second)) + " s"
+	}
+	return d.String()
+}
+
+// state moves the call on; it never goes back.
+func (c *call) state(s State) {
+	if order[s] <= order[c.rec.State] {
+		return
+	}
+	c.rec.State = s
+	c.log.Debug("call", "state", s)
+	c.changed()
+}
+
+var order = map[State]int{Trying: 0, Ringing: 1, Early: 2, Established: 3, Ended: 4}
+
+// established notes the answer.
+func (c *call) established() {
+	c.rec.AnsweredAt = time.Now()
+	setup := c.rec.AnsweredAt.Sub(c.rec.StartedAt).Milliseconds()
+	c.rec.SetupMs = &setup
+	c.alarms.set(alarmDuration, c.opts.Caps.MaxDuration)
+	c.state(Established)
+}
+
+// end ends the call; the first reason given stays.
+func (c *call) end(e End) {
+	if c.rec.State == Ended {
+		return
+	}
+	if !c.rec.AnsweredAt.IsZero() {
+		e.Code = 200
+	}
+	clear(c.alarms)
+	c.leaving = nil
+	stats, err := media.Stats{}, error(nil)
+	if c.audio != nil {
+		if stats, err = c.audio.close(); err != nil {
+			c.log.Warn("audio did not end well", "error", err)
+		}
+		c.rec.measure(stats)
+		if strings.HasPrefix(stats.DTMF, c.rec.DTMF) {
+			c.rec.DTMF = stats.DTMF // the last digits may still be in the mailbox
+		}
+	}
+	c.rec.EndedAt, c.rec.End = time.Now(), &e
+	c.view.Store(&view{record: c.record()})
+	c.set.left(c, c.record())
+	c.state(Ended)
+}
+
+// abandon ends a call without a word to anybody.
+func (c *call) abandon(e End) {
+	c.box.drop()
+	c.end(e)
+}
+
+// changed publishes the record.
+func (c *call) changed() {
+	v := &view{record: c.record()}
+	if c.audio != nil && c.rec.State != Ended {
+		v.session = c.audio.session
+	}
+	c.view.Store(v)
+	if c.opts.OnChange != nil {
+		c.opts.OnChange(c.snapshot())
+	}
+}
+
+// record is the record as of now, without the session's numbers.
+func (c *call) record() Record {
+	r := c.rec
+	if c.audio != nil {
+		r.Codec, r.Hold = c.audio.codecName(), c.audio.hold()
+	}
+	return r
+}
+
+// snapshot is the record with the session's numbers; any goroutine may ask.
+func (c *call) snapshot() Record {
+	v := c.view.Load()
+	r := v.record
+	if v.session != nil {
+		r.measure(v.session.Stats())
+	}
+	return r
+}
+
+// measure takes a session's numbers into the record.
+func (r *Record) measure(s media.Stats) {
+	r.RTP = RTP{Sent: s.Sent, Received: s.Received, Lost: s.Lost, JitterMs: s.JitterMs, RTTMs: s.RTTMs}
+	r.R, r.MOS = s.R, s.MOS
+	if s.LastHeard != nil {
+		r.Heard = &Heard{FrequencyHz: s.LastHeard.FrequencyHz, LevelDBm0: s.LastHeard.LevelDBm0}
+	}
+}
+
+// note adds a remark to the record.
+func (c *call) note(remark string) { c.rec.Treatment = append(c.rec.Treatment, remark) }
+
+// digit notes a digit received.
+func (c *call) digit(d rune) {
+	if len(c.rec.DTMF) < mostDigits && c.rec.State != Ended {
+		c.rec.DTMF += string(d)
+		c.changed()
+	}
+}
+
+func isDigit(c rune) bool { return strings.ContainsRune("0123456789*#ABCDabcd", c) }
+
+// destination gives the address for requests to u. Names are looked up once a
+// call; one that is not found, or takes long, is where the first message came from.
+func (c *call) destination(u sip.Uri, peer string) (string, error) {
+	port := uint16(ua.UDP.DefaultPort())
+	if u.Port > 0 && u.Port < 1<<16 {
+		port = uint16(u.Port)
+	}
+	host := strings.Trim(u.Host, "[]")
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return netip.AddrPortFrom(addr, port).String(), nil
+	}
+	name := host
+	if u.Port > 0 {
+		name = net.JoinHostPort(host, strconv.Itoa(u.Port))
+	}
+	if addr, ok := c.hops[name]; ok {
+		return addr.String(), nil
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, lookupTime)
+	defer cancel()
+	found, err := c.opts.Endpoint.Resolve(ctx, name, ua.UDP)
+	if err != nil || len(found) == 0 {
+		addr, perr := netip.ParseAddrPort(peer)
+		if perr != nil {
+			return "", errors.Join(err, perr)
+		}
+		c.log.Debug("next hop not found, using where the call came from", "host", host, "error", err)
+		c.hops[name] = addr
+		return peer, nil
+	}
+	c.hops[name] = found[0].Addr
+	return found[0].Addr.String(), nil
+}
+
+// lookupTime bounds a look at the DNS.
+const lookupTime = 5 * time.Second
+
+// contact is our Contact towards peer, and the address audio is to come to.
+func (c *call) contact(peer netip.AddrPort) (sip.Uri, netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, lookupTime)
+	defer cancel()
+	addr, err := c.opts.Endpoint.LocalAddrFor(ctx, peer)
+	if err != nil {
+		return sip.Uri{}, addr, err
+	}
+	at := netip.AddrPortFrom(addr, uint16(c.opts.Endpoint.Port()))
+	return ua.URI(c.opts.ContactUser, at.String()), addr, nil
+}

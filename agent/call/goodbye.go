@@ -1,0 +1,79 @@
+package call
+
+import (
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+)
+
+// goodbye is how we want a call to end, and what to tell the other side.
+type goodbye struct {
+	End
+	header sip.Header // a Reason header; nil = none
+}
+
+// hangup ends the call from our side, with what its state asks for (RFC 3261
+// §15): a final response, CANCEL or BYE.
+func (c *call) hangup(g goodbye) {
+	switch {
+	case c.rec.State == Ended:
+	case !c.rec.AnsweredAt.IsZero():
+		c.bye(g)
+	case c.rec.Direction == In:
+		if g.Code == 0 {
+			g.Code = 480
+		}
+		c.reject(g.End)
+	default:
+		c.cancelAttempt(g)
+	}
+}
+
+// bye ends an answered call. "The callee's UA MUST NOT send a BYE on a
+// confirmed dialog until it has received an ACK for its 2xx response or until
+// the server transaction times out" (§15), so it may have to wait.
+func (c *call) bye(g goodbye) {
+	if c.invite != nil && c.invite.owed {
+		c.leaving = &g
+		return
+	}
+	c.farewell(c.dialog, g.header)
+	c.end(g.End)
+}
+
+// farewell sends a BYE within d. What comes back changes nothing: "the UAC MUST
+// consider the session terminated … once the BYE request is passed to the
+// client transaction" (§15.1.1); only a challenge is answered.
+func (c *call) farewell(d *dialog, header sip.Header) {
+	req := d.request(sip.BYE)
+	addAccountHeaders(req, c.opts.Account)
+	if header != nil {
+		req.AppendHeader(header)
+	}
+	auth := c.authorizer()
+	auth.Prepare(req)
+	c.send(d, req, &exchange{final: func(res *sip.Response) { c.challenged(d, auth, req, res) }})
+}
+
+// challenged sends a request within d again, with credentials, if that is what
+// a response asks for.
+func (c *call) challenged(d *dialog, auth *ua.Authorizer, req *sip.Request, res *sip.Response) {
+	if !isChallenge(res) {
+		return
+	}
+	next, err := auth.Next(req, res)
+	if err != nil {
+		c.log.Debug("request within the dialog refused", "method", req.Method, "error", err)
+		return
+	}
+	d.localSeq++ // Next counted on
+	c.send(d, next, &exchange{final: func(res *sip.Response) { c.challenged(d, auth, next, res) }})
+}
+
+func isChallenge(res *sip.Response) bool { return res.StatusCode == 401 || res.StatusCode == 407 }
+
+// authorizer of one request of the line.
+func (c *call) authorizer() *ua.Authorizer {
+	a := c.opts.Account
+	return ua.Credentials{Username: a.DigestUsername(), Password: ua.Secret(a.Password)}.Session(c.opts.Nonces)
+}

@@ -1,0 +1,253 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/agent/media"
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+)
+
+// attempt is the INVITE of a call we place, through challenges, provisional
+// responses and forks, until its final response.
+type attempt struct {
+	dial       Dial
+	target     sip.Uri
+	invite     *sip.Request // as sent last; nil before
+	auth       *ua.Authorizer
+	x          *exchange
+	proceeding bool                    // a provisional response came: CANCEL may be sent (RFC 3261 §9.1)
+	leaving    *goodbye                // the call is to end before it is answered
+	cancelled  bool                    // CANCEL was sent
+	early      map[string]*dialog      // by remote tag (§12.1)
+	acks       map[string]*sip.Request // of 2xx, by remote tag, to be sent again
+}
+
+// mostForks bounds how many branches of one INVITE are followed.
+const mostForks = 16
+
+// toneLevel is how loud a test tone is sent, dBm0.
+const toneLevel = -10
+
+// lasts is how long the call is to last after its answer; 0 = unsaid.
+func (d Dial) lasts() time.Duration { return time.Duration(d.Seconds) * time.Second }
+
+// dial prepares an outgoing call; its goroutine does the rest.
+func (c *call) dial(d Dial, target sip.Uri) {
+	c.rec.CallID = ua.NewCallID()
+	var source media.Source = media.Silence{}
+	if d.ToneHz > 0 {
+		source = media.Tone{Hz: d.ToneHz, LevelDBm0: toneLevel}
+	}
+	c.audio = newAudio(c.opts, source, c.heardDigit)
+	c.attempt = &attempt{
+		dial: d, target: target, auth: c.authorizer(),
+		early: make(map[string]*dialog), acks: make(map[string]*sip.Request),
+	}
+	c.box.post(c.locate)
+}
+
+// locate looks the server up, without stopping the call meanwhile.
+func (c *call) locate() {
+	c.open++
+	c.alarms.set(alarmSetup, setupTime)
+	c.set.calls.Go(func() {
+		ctx, cancel := context.WithTimeout(c.ctx, 2*lookupTime)
+		defer cancel()
+		server, err := c.opts.Server(ctx)
+		c.box.post(func() {
+			c.open--
+			c.located(server, err)
+		})
+	})
+}
+
+// located sends the INVITE to the server.
+func (c *call) located(server netip.AddrPort, err error) {
+	if c.rec.State == Ended {
+		return
+	}
+	var contact sip.Uri
+	var local netip.Addr
+	if err == nil {
+		contact, local, err = c.contact(server)
+	}
+	if err != nil {
+		c.end(End{Code: 503, Reason: "no way to the server: " + err.Error(), By: Network})
+		return
+	}
+	if err := c.audio.bind(local); err != nil {
+		c.end(End{Code: 500, Reason: err.Error(), By: Local})
+		return
+	}
+	req := c.newInvite(contact)
+	req.SetDestination(server.String())
+	c.attempt.auth.Prepare(req)
+	c.inviteWith(req)
+}
+
+// newInvite builds the first INVITE (§8.1.1).
+func (c *call) newInvite(contact sip.Uri) *sip.Request {
+	a := c.opts.Account
+	t := c.attempt
+	req := sip.NewRequest(sip.INVITE, t.target)
+	if c.opts.Route != "" {
+		route := ua.URI("", c.opts.Route)
+		route.UriParams.Add("lr", "")
+		req.AppendHeader(&sip.RouteHeader{Address: route})
+	}
+	from := sip.FromHeader{DisplayName: quoted(a.UserDisplayName), Address: ua.URI(a.CallerID(), a.Host)}
+	from.Params.Add("tag", c.tag)
+	callID := sip.CallIDHeader(c.rec.CallID)
+	req.AppendHeader(&from)
+	req.AppendHeader(&sip.ToHeader{Address: *t.target.Clone()})
+	req.AppendHeader(&callID)
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: 1, MethodName: sip.INVITE})
+	req.AppendHeader(&sip.ContactHeader{Address: contact})
+	for _, h := range c.capable() {
+		req.AppendHeader(h)
+	}
+	addAccountHeaders(req, a)
+	addHeaders(req, t.dial.Headers)
+	setSDP(req, c.audio.offer())
+	return req
+}
+
+// inviteWith sends an INVITE, the first or the next after a challenge.
+func (c *call) inviteWith(req *sip.Request) {
+	t := c.attempt
+	t.invite, t.proceeding = req, false
+	t.x = &exchange{provisional: c.proceeds, final: c.decided, again: c.repeated, failed: c.failed}
+	c.launch(req, t.x)
+}
+
+// proceeds takes a provisional response, however many there are.
+func (c *call) proceeds(res *sip.Response) {
+	t := c.attempt
+	t.proceeding = true
+	if t.leaving != nil {
+		c.cancelInvite()
+		return
+	}
+	if c.rec.State == Ended || res.StatusCode == 100 {
+		return
+	}
+	if tag := tagOf(res.To().Params); tag != "" {
+		if t.early[tag] == nil && len(t.early) < mostForks {
+			t.early[tag] = newUACDialog(t.invite, res)
+		}
+	}
+	if answer := sdpOf(res); answer != nil {
+		// Early media: a preview of the answer (§13.2.1). One we cannot use is
+		// no reason to give the call up.
+		if err := c.audio.accept(answer); err != nil {
+			c.log.Debug("early media not usable", "error", err)
+		} else {
+			c.audio.pending = true // the answer proper is still to come
+			c.state(Early)
+			return
+		}
+	}
+	if res.StatusCode == 180 {
+		c.state(Ringing)
+	}
+}
+
+// decided takes the final response.
+func (c *call) decided(res *sip.Response) {
+	t := c.attempt
+	switch {
+	case res.IsSuccess():
+		c.accepted(res)
+	case c.rec.State == Ended:
+	case t.leaving != nil && (res.StatusCode == 487 || isChallenge(res)):
+		c.end(t.leaving.End)
+	case isChallenge(res):
+		next, err := t.auth.Next(t.invite, res)
+		if err != nil {
+			c.end(End{Code: res.StatusCode, Reason: status(res) + ": " + err.Error(), By: Remote})
+			return
+		}
+		next.SetDestination(t.invite.Destination())
+		c.inviteWith(next)
+	default:
+		c.end(End{Code: res.StatusCode, Reason: status(res), By: Remote, Contacts: contacts(res)})
+	}
+}
+
+// contacts are where a redirecting response points.
+func contacts(res *sip.Response) []string {
+	if !res.IsRedirection() {
+		return nil
+	}
+	var uris []string
+	for _, h := range res.GetHeaders("Contact") {
+		if contact, ok := h.(*sip.ContactHeader); ok && len(uris) < mostForks {
+			uris = append(uris, clip(printable(contact.Address.String())))
+		}
+	}
+	return uris
+}
+
+// failed: the INVITE got no final response.
+func (c *call) failed(err error) {
+	switch {
+	case c.attempt.leaving != nil:
+		c.end(c.attempt.leaving.End)
+	case errors.Is(err, ua.ErrTimeout):
+		c.end(End{Code: 408, Reason: "no answer from the server", By: Timeout})
+	default:
+		c.end(End{Code: 503, Reason: fmt.Sprintf("INVITE not sent: %v", err), By: Network})
+	}
+}
+
+// cancelAttempt wants the call to end before it is answered.
+func (c *call) cancelAttempt(g goodbye) {
+	t := c.attempt
+	if t.leaving != nil {
+		return
+	}
+	if g.Code != 408 {
+		g.Code = 487
+	}
+	t.leaving = &g
+	c.alarms.stop(alarmSetup)
+	switch {
+	case t.x == nil:
+		c.end(g.End) // nothing was sent yet
+	case t.proceeding:
+		c.cancelInvite()
+	}
+	// Otherwise: "If no provisional response has been received, the CANCEL
+	// request MUST NOT be sent; rather, the client MUST wait" (§9.1), for the
+	// first response or for the transaction to time out.
+}
+
+// cancelInvite sends the CANCEL, once. No final response within 64·T1 is as
+// good as one (§9.1).
+func (c *call) cancelInvite() {
+	t := c.attempt
+	if t.cancelled {
+		return
+	}
+	t.cancelled = true
+	req := ua.Cancel(t.invite)
+	if t.leaving.header != nil {
+		req.AppendHeader(t.leaving.header)
+	}
+	c.launch(req, &exchange{})
+	c.alarms.set(alarmCancel, giveUp)
+}
+
+// giveUpInvite ends an INVITE whose CANCEL brought nothing.
+func (c *call) giveUpInvite() {
+	if x := c.attempt.x; x.tx != nil {
+		x.tx.Terminate()
+	}
+	c.end(c.attempt.leaving.End)
+}

@@ -1,0 +1,167 @@
+package call
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/account"
+	"github.com/softphone-operator/softphone-operator/agent/treatment"
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+)
+
+// HandleRequest takes a request of the network, any method; it answers what
+// belongs to no call, too. It does not block. See ua.Line.
+func (s *Set) HandleRequest(req *sip.Request, tx sip.ServerTransaction) {
+	tag := tagOf(req.To().Params)
+	switch {
+	case tag != "":
+		s.within(req, tx, tag)
+	case req.IsInvite():
+		s.invited(req, tx)
+	case req.IsAck():
+		// An ACK to nothing has no answer.
+	case req.Method == sip.OPTIONS:
+		s.respond(tx, reply(req, 200, s.capable()...))
+	case slices.Contains([]sip.RequestMethod{sip.BYE, sip.CANCEL, sip.INFO, sip.UPDATE, sip.PRACK}, req.Method):
+		s.respond(tx, reply(req, 481))
+	default:
+		s.respond(tx, reply(req, 405, list("Allow", s.Allow())))
+	}
+}
+
+// within gives a request to the call whose dialog it names.
+func (s *Set) within(req *sip.Request, tx sip.ServerTransaction, tag string) {
+	s.mu.Lock()
+	c := s.dialogs[dialogKey{req.CallID().Value(), tag}]
+	s.mu.Unlock()
+	switch {
+	case c != nil && c.box.offer(func() { c.handle(req, tx) }):
+	case req.IsAck():
+	default:
+		s.respond(tx, reply(req, 481))
+	}
+}
+
+// invited takes a new call, or refuses it.
+func (s *Set) invited(req *sip.Request, tx sip.ServerTransaction) {
+	if res := screen(req); res != nil {
+		s.respond(tx, res)
+		return
+	}
+	c, decision := s.admit(req, tx)
+	switch {
+	case c == nil:
+		// The same INVITE by another path: one of them is enough (RFC 3261 §8.2.2.2).
+		s.respond(tx, reply(req, 482))
+	case decision.Action == treatment.Reject || decision.Action == treatment.Redirect:
+		s.turnAway(c, req, tx, decision)
+	}
+}
+
+// admit decides on a call, and runs it unless it is to be turned away. It gives
+// no call for an INVITE that is here already.
+func (s *Set) admit(req *sip.Request, tx sip.ServerTransaction) (*call, treatment.Decision) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := inviteKey{req.CallID().Value(), tagOf(req.From().Params), req.CSeq().SeqNo}
+	if s.invites[key] != nil {
+		return nil, treatment.Decision{}
+	}
+	c := newCall(s, s.opts, In, req.From().Address)
+	decision := treatment.Decide(s.gather(req))
+	c.rec.CallID, c.rec.Treatment = key.callID, decision.Steps
+	withTag(req, c.tag)
+	if decision.Action == treatment.Ring || decision.Action == treatment.Answer {
+		c.inviteKey = key
+		s.invites[key] = c
+		s.dialogs[dialogKey{key.callID, c.tag}] = c
+		c.box.post(func() { c.invited(req, tx, decision) })
+		s.start(context.Background(), c)
+	}
+	return c, decision
+}
+
+// gather collects what a decision on a new call looks at. The set is locked.
+func (s *Set) gather(req *sip.Request) treatment.Input {
+	o, a, now := s.opts, s.opts.Account, time.Now()
+	s.arrivals = slices.DeleteFunc(s.arrivals, func(t time.Time) bool { return now.Sub(t) >= time.Second })
+	newCalls := len(s.arrivals) + 1
+	if newCalls <= o.Caps.NewPerSecond {
+		s.arrivals = append(s.arrivals, now) // refused ones do not count, or a flood would keep everybody out
+	}
+	in := treatment.Input{
+		Draining:    s.closed || !s.refuse.IsZero() && !now.Before(s.refuse),
+		IncomingOff: a.ICM == "off" || (a.ICM == "auto" || a.ICM == "") && o.IncomingMode == "off",
+		NewCalls:    newCalls, MaxNewCalls: o.Caps.NewPerSecond,
+		ForwardingEnabled: a.ForwardingEnabled, ForwardingNumber: a.ForwardingNumber, Self: a.Username,
+		ActiveCalls: len(s.running), MaxCalls: o.Caps.Concurrent, CallWaiting: a.CallWaiting,
+		AutoAnswer: a.AutoAnswerEnabled, AutoAnswerAfter: time.Duration(a.AutoAnswerTimeoutInSeconds) * time.Second,
+		NoAnswer: o.NoAnswer,
+	}
+	for _, name := range []string{"Call-Info", "Alert-Info"} {
+		for _, h := range req.GetHeaders(name) {
+			in.AlertHeaders = append(in.AlertHeaders, h.Value())
+		}
+	}
+	return in
+}
+
+// turnAway answers a call that is not taken, and remembers it, unless there are
+// so many that they would push everything else out of memory.
+func (s *Set) turnAway(c *call, req *sip.Request, tx sip.ServerTransaction, d treatment.Decision) {
+	end := End{Code: d.Code, Reason: statusLine(d.Code, d.Reason), By: Policy}
+	var headers []sip.Header
+	if d.RetryAfter > 0 {
+		seconds := max(1, int(d.RetryAfter.Round(time.Second)/time.Second))
+		headers = append(headers, sip.NewHeader("Retry-After", strconv.Itoa(seconds)))
+	}
+	if d.Action == treatment.Redirect {
+		headers, end = redirect(c.opts.Account, d, end)
+	}
+	s.respond(tx, reply(req, end.Code, headers...))
+	c.rec.State, c.rec.EndedAt, c.rec.End = Ended, time.Now(), &end
+	if d.RetryAfter == 0 {
+		s.mu.Lock()
+		s.ended.add(c.rec)
+		s.mu.Unlock()
+	}
+	c.changed()
+}
+
+// redirect gives the headers of a 302: where the call is to go, and (RFC 5806)
+// that this line sent it there.
+func redirect(a *account.Account, d treatment.Decision, end End) ([]sip.Header, End) {
+	target, err := parseTarget(d.Target, a.Host)
+	if err != nil {
+		return nil, End{Code: 480, Reason: "forwardingNumber: " + err.Error(), By: Policy}
+	}
+	self := ua.URI(a.Username, a.Host)
+	end.Contacts = []string{target.String()}
+	return []sip.Header{
+		&sip.ContactHeader{Address: target},
+		sip.NewHeader("Diversion", "<"+self.String()+">;reason=unconditional"),
+	}, end
+}
+
+// capable are the headers that tell what a line can do (RFC 3261 §11.2).
+func (s *Set) capable() []sip.Header {
+	return []sip.Header{list("Allow", s.Allow()), sip.NewHeader("Accept", mediaSDP)}
+}
+
+func (s *Set) respond(tx sip.ServerTransaction, res *sip.Response) {
+	if err := tx.Respond(res); err != nil {
+		o := s.options()
+		o.Log.Debug("response not sent", "line", o.Line, "code", res.StatusCode, "error", err)
+	}
+}
+
+// sourceOf is where a message came from; invalid when nobody knows.
+func sourceOf(m sip.Message) netip.AddrPort {
+	addr, _ := netip.ParseAddrPort(m.Source())
+	return addr
+}

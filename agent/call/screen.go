@@ -1,0 +1,57 @@
+package call
+
+import (
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// screen checks an INVITE or UPDATE before anything is done about it (RFC 3261
+// §8.2): nil, or the response it gets. The checks on method, URI scheme and the
+// headers every request has are package ua's.
+func screen(req *sip.Request) *sip.Response {
+	if tags := required(req); len(tags) > 0 {
+		return reply(req, 420, list("Unsupported", tags))
+	}
+	if res := screenBody(req, mediaSDP); res != nil {
+		return res
+	}
+	if req.IsInvite() && first(req, "Contact") == nil {
+		// Nobody could reach the caller within the dialog (§8.1.1.8).
+		res := reply(req, 400)
+		res.Reason = "Missing Contact"
+		return res
+	}
+	return nil
+}
+
+// required are the option tags a request asks for. We support none, so each is
+// one too many (§8.2.2.3): 100rel and timer among them.
+func required(req *sip.Request) []string {
+	var tags []string
+	for _, h := range req.GetHeaders("Require") {
+		for tag := range strings.SplitSeq(h.Value(), ",") {
+			if tag = strings.TrimSpace(tag); tag != "" {
+				tags = append(tags, tag)
+			}
+		}
+	}
+	return tags
+}
+
+// screenBody refuses bodies of other types, and encoded ones (§8.2.3).
+func screenBody(req *sip.Request, types ...string) *sip.Response {
+	body, is := bodyOf(req)
+	if len(body) == 0 {
+		return nil
+	}
+	if h := req.GetHeader("Content-Encoding"); h != nil && !strings.EqualFold(strings.TrimSpace(h.Value()), "identity") {
+		return reply(req, 415, sip.NewHeader("Accept-Encoding", "identity"))
+	}
+	for _, t := range types {
+		if is == t {
+			return nil
+		}
+	}
+	return reply(req, 415, list("Accept", types))
+}

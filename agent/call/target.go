@@ -1,0 +1,79 @@
+package call
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+)
+
+// mostTarget bounds what somebody may ask to dial.
+const mostTarget = 256
+
+// parseTarget gives the URI a call to "to" goes to: a SIP URI as it is, a
+// number (a tel URI, too, and any other user) at the account's host.
+func parseTarget(to, host string) (sip.Uri, error) {
+	to = strings.TrimSpace(to)
+	if to == "" || len(to) > mostTarget || strings.ContainsFunc(to, forbidden) {
+		return sip.Uri{}, fmt.Errorf("%w: %q", ErrBadTarget, clip(to))
+	}
+	scheme, rest, _ := strings.Cut(to, ":")
+	switch strings.ToLower(scheme) {
+	case "sip", "sips":
+		return parseSIP(to)
+	case "tel":
+		number, _, _ := strings.Cut(rest, ";")
+		return parseTarget(number, host)
+	}
+	if strings.Contains(to, "@") {
+		return parseSIP("sip:" + to)
+	}
+	user := plainNumber(to)
+	if user == "" || strings.ContainsAny(user, ":/?;") {
+		return sip.Uri{}, fmt.Errorf("%w: %q", ErrBadTarget, clip(to))
+	}
+	return ua.URI(user, host), nil
+}
+
+func parseSIP(s string) (sip.Uri, error) {
+	var u sip.Uri
+	if err := sip.ParseUri(s, &u); err != nil || u.Host == "" || u.Wildcard || u.Port < 0 || u.Port > 65535 || strings.ContainsRune(s, ' ') {
+		return sip.Uri{}, fmt.Errorf("%w: %q", ErrBadTarget, clip(s))
+	}
+	// Headers would add to our request whatever they say (RFC 3261 §19.1.5).
+	u.Headers = nil
+	u.Password = ""
+	return u, nil
+}
+
+// plainNumber takes the visual separators (RFC 3966 §5.1.1) out of a telephone
+// number; what is no number stays as it is.
+func plainNumber(s string) string {
+	var b strings.Builder
+	for _, c := range s {
+		switch {
+		case c >= '0' && c <= '9' || c == '+' || c == '*' || c == '#':
+			b.WriteRune(c)
+		case strings.ContainsRune(" -.()/", c):
+		default:
+			return s
+		}
+	}
+	return b.String()
+}
+
+// forbidden are the characters that could end a header or a URI in one.
+func forbidden(c rune) bool {
+	return c < ' ' || c == 0x7f || c > 0x7e || strings.ContainsRune(`<>"\`, c)
+}
+
+// clip shortens what goes into messages for people.
+func clip(s string) string {
+	const most = 64
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
