@@ -47,7 +47,15 @@ func maskText(node, text string) string {
 	if IsSecret(node) {
 		return mask(text)
 	}
-	if row := rowOf(node); row != nil && row.Kind != KindURL && row.Kind != KindTemplate {
+	if row := rowOf(node); row != nil && row.Kind == KindString {
+		return text
+	}
+	return maskWritten(text)
+}
+
+// maskWritten hides credentials that are written into a text.
+func maskWritten(text string) string {
+	if !strings.ContainsAny(text, ":=") {
 		return text
 	}
 	text = userInfo.ReplaceAllString(text, "${1}"+masked+"${3}")
@@ -74,10 +82,11 @@ func maskElement(e Element, hide bool) Element {
 		if hide && a.Name != "lang" || hideValue && a.Name == "value" || soundsSecret(a.Name) {
 			a.Value = mask(a.Value)
 		}
+		a.Value = maskWritten(a.Value)
 		attrs[i] = a
 	}
 	e.Attrs = attrs
-	if hide {
+	if e.Text = maskWritten(e.Text); hide {
 		e.Text = mask(e.Text)
 	}
 	e.Children = maskElements(e.Children, hide)
