@@ -9,6 +9,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -65,6 +66,47 @@ type Config struct {
 // Header of a request.
 type Header struct{ Name, Value string }
 
+func (c Config) defaults() Config {
+	if c.Registrar == "" {
+		c.Registrar = c.AOR.Host
+	}
+	if c.Transport == "" {
+		c.Transport = ua.UDP
+	}
+	if c.Expires <= 0 {
+		c.Expires = 10 * time.Minute
+	}
+	if c.Slot == 0 {
+		c.Slot = 1
+	}
+	if c.KeepAlivePeriod <= 0 {
+		c.KeepAlivePeriod = 30 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// target is the host[:port] requests are sent to.
+func (c Config) target() string {
+	if c.Proxy != "" {
+		return c.Proxy
+	}
+	return c.Registrar
+}
+
+func (c Config) authUser() string {
+	if c.AuthUsername != "" {
+		return c.AuthUsername
+	}
+	return c.AOR.User
+}
+
+func (c Config) credentials() ua.Credentials {
+	return ua.Credentials{Username: c.authUser(), Password: c.Password}
+}
+
 // State of a registration.
 type State = delivery.State
 
@@ -101,42 +143,168 @@ type Endpoint interface {
 	Guard(line string, f func()) (panicked bool)
 }
 
+var _ Endpoint = (*ua.Endpoint)(nil)
+
 // Registration of one line. All methods may be called from any goroutine.
-type Registration struct{}
+type Registration struct {
+	ep       Endpoint
+	onChange func(Status)
+	nonces   ua.NonceCache
+	tag      string // From tag of this process' REGISTERs
+
+	life sync.Mutex // held by Start and Stop while they work
+
+	mu      sync.Mutex // guards what follows
+	wanted  Config     // the newest
+	status  Status
+	servers []ua.Candidate // the one in use first
+	cseq    uint32         // last used
+	run     *runner        // nil when nothing runs
+}
+
+// StopTimeout bounds the un-REGISTER of Stop.
+const StopTimeout = 4 * time.Second
 
 // New makes a registration that does nothing until Start. onChange is called
 // after every change of the status, from the registration's own goroutine,
 // never concurrently; it must not block or call back into r except Status.
-func New(cfg Config, ep Endpoint, onChange func(Status)) *Registration { return nil }
+func New(cfg Config, ep Endpoint, onChange func(Status)) *Registration {
+	if onChange == nil {
+		onChange = func(Status) {}
+	}
+	return &Registration{
+		ep: ep, onChange: onChange, tag: ua.NewTag(), wanted: cfg.defaults(),
+		status: Status{State: delivery.Idle, Since: time.Now()},
+	}
+}
 
 // Start registers and keeps registered until Stop, or until ctx ends (which
 // leaves the binding to expire). A stopped registration may be started again.
-func (r *Registration) Start(ctx context.Context) {}
+func (r *Registration) Start(ctx context.Context) {
+	r.life.Lock()
+	defer r.life.Unlock()
+	if r.running() != nil {
+		return
+	}
+	run := newRunner(ctx, r)
+	r.mu.Lock()
+	r.run = run
+	r.mu.Unlock()
+	go run.loop()
+}
 
 // Update puts another configuration in force: nothing changed = nothing
 // happens; keepalive, at once; password, expiry, display name or headers,
 // registers again; anything that names the line or its server, un-registers
 // the old binding first. A new password ends the wait of an unauthorized line.
-func (r *Registration) Update(cfg Config) {}
+func (r *Registration) Update(cfg Config) {
+	cfg = cfg.defaults()
+	r.mu.Lock()
+	what := compare(r.wanted, cfg)
+	r.wanted = cfg
+	run := r.run
+	r.mu.Unlock()
+	if run == nil {
+		return
+	}
+	switch what {
+	case relocate:
+		run.post(message{kind: moved})
+	case reregister:
+		run.post(message{kind: changed})
+	case live:
+		run.post(message{kind: retuned})
+	}
+}
 
 // Stop un-registers our own Contact, if one is registered, and ends the
 // goroutine. It is done when ctx ends or after StopTimeout, whichever is
 // first; the error says why the binding may be left to expire. State is then
 // Disabled.
-func (r *Registration) Stop(ctx context.Context) error { return nil }
-
-// StopTimeout bounds the un-REGISTER of Stop.
-const StopTimeout = 4 * time.Second
+func (r *Registration) Stop(ctx context.Context) error {
+	r.life.Lock()
+	defer r.life.Unlock()
+	run := r.running()
+	if run == nil {
+		return nil
+	}
+	run.post(message{kind: stop})
+	select {
+	case <-run.ended:
+	case <-ctx.Done():
+		run.cancel()
+		<-run.ended
+	}
+	r.mu.Lock()
+	r.run = nil
+	r.mu.Unlock()
+	return run.farewell
+}
 
 // Status now.
-func (r *Registration) Status() Status { return Status{} }
+func (r *Registration) Status() Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.status
+}
 
 // Servers are the addresses the line's server was last found at, the one in
 // use first.
-func (r *Registration) Servers() []netip.AddrPort { return nil }
+func (r *Registration) Servers() []netip.AddrPort {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	addrs := make([]netip.AddrPort, len(r.servers))
+	for i, c := range r.servers {
+		addrs[i] = c.Addr
+	}
+	return addrs
+}
+
+func (r *Registration) setServers(found []ua.Candidate) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.servers = found
+}
 
 // Server gives the address in use, looking it up when there is none yet.
-func (r *Registration) Server(ctx context.Context) (netip.AddrPort, error) { return netip.AddrPort{}, nil }
+func (r *Registration) Server(ctx context.Context) (netip.AddrPort, error) {
+	r.mu.Lock()
+	servers, cfg := r.servers, r.wanted
+	r.mu.Unlock()
+	if len(servers) > 0 {
+		return servers[0].Addr, nil
+	}
+	found, err := r.ep.Resolve(ctx, cfg.target(), cfg.Transport)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return found[0].Addr, nil
+}
 
 // Nonces shared with the line's calls, so that an INVITE is authorized at once.
-func (r *Registration) Nonces() *ua.NonceCache { return nil }
+func (r *Registration) Nonces() *ua.NonceCache { return &r.nonces }
+
+// running gives the runner unless it has ended (its context may have).
+func (r *Registration) running() *runner {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.run != nil {
+		select {
+		case <-r.run.ended:
+			r.run = nil
+		default:
+		}
+	}
+	return r.run
+}
+
+// nextCSeq counts the REGISTERs of this Call-ID. It begins at the time, so that
+// a restarted agent is never below what the registrar remembers (RFC 3261
+// §10.3 step 7 refuses that).
+func (r *Registration) nextCSeq() uint32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	const most = 1<<31 - 1 // RFC 3261 §8.1.1.5
+	r.cseq = max(r.cseq+1, uint32(time.Now().Unix()&most))
+	return r.cseq
+}

@@ -1,0 +1,149 @@
+package registration
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// exchange is one REGISTER with all that belongs to it: finding the server,
+// answering challenges, trying the next address. It changes nothing of the
+// runner's and may run beside it.
+type exchange struct {
+	ep           Endpoint
+	cfg          Config
+	registration *Registration  // for CSeq and nonces
+	servers      []ua.Candidate // known, the one in use first
+}
+
+// job of an exchange.
+type job struct {
+	ask   time.Duration // register for that long; 0 = un-register
+	leave string        // our contact to un-register; "" = what we would register
+	clear []string      // un-register these instead
+}
+
+// resolveTimeout bounds a name lookup.
+const resolveTimeout = 10 * time.Second
+
+func (x *exchange) run(ctx context.Context, j job) *outcome {
+	servers, err := x.locate(ctx, j)
+	if err != nil {
+		return failure(err, x.cfg, x.cfg.target())
+	}
+	var o *outcome
+	for i, server := range servers {
+		var next bool
+		o, next = x.attempt(ctx, server, j)
+		o.servers = servers
+		if !next || ctx.Err() != nil {
+			o.servers = slices.Concat(servers[i:], servers[:i])
+			break
+		}
+	}
+	return o
+}
+
+// locate gives the addresses to try. A line stays with its server while DNS
+// still names it; un-registering goes where the binding is.
+func (x *exchange) locate(ctx context.Context, j job) ([]ua.Candidate, error) {
+	if j.ask == 0 && len(x.servers) > 0 {
+		return x.servers[:1], nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	found, err := x.ep.Resolve(ctx, x.cfg.target(), x.cfg.Transport)
+	if err != nil {
+		return nil, err
+	}
+	if len(x.servers) > 0 {
+		if i := slices.Index(found, x.servers[0]); i > 0 {
+			found[0], found[i] = found[i], found[0]
+		}
+	}
+	return found, nil
+}
+
+// attempt does the job at one address. next: another address may do better
+// (RFC 3263 §4.3: "If a failure occurs … a transport failure, a 503, a timeout").
+func (x *exchange) attempt(ctx context.Context, server ua.Candidate, j job) (o *outcome, next bool) {
+	local, err := x.ep.LocalAddrFor(ctx, server.Addr)
+	if err != nil {
+		return failure(err, x.cfg, server.String()), true
+	}
+	uri := contactURI(x.cfg, local, x.ep.Port())
+	res, why, err := x.send(ctx, server, x.contacts(j, uri), j.ask)
+	switch {
+	case err != nil:
+		return failure(err, x.cfg, server.String()), true
+	case !res.IsSuccess():
+		return rejection(res, x.cfg, why), res.StatusCode == sip.StatusServiceUnavailable
+	}
+	return x.success(res, uri, j), false
+}
+
+// contacts are the Contact values the job's REGISTER carries.
+func (x *exchange) contacts(j job, uri sip.Uri) []string {
+	if len(j.clear) > 0 {
+		values := make([]string, len(j.clear))
+		for i, c := range j.clear {
+			values[i] = "<" + c + ">;expires=0"
+		}
+		return values
+	}
+	if j.leave != "" {
+		var was sip.Uri
+		if err := sip.ParseUri(j.leave, &was); err == nil {
+			uri = was
+		}
+	}
+	return []string{contactValue(x.cfg, uri, j.ask)}
+}
+
+// success reads a 2xx.
+func (x *exchange) success(res *sip.Response, uri sip.Uri, j job) *outcome {
+	o := &outcome{code: res.StatusCode, reason: statusLine(res), public: publicAddress(res), contact: uri.String()}
+	if j.ask == 0 {
+		return o
+	}
+	o.granted, o.leftovers = readBindings(res, own{
+		uri: uri, instance: x.cfg.Instance, rinstance: x.cfg.RInstance, public: o.public,
+	}, j.ask)
+	if o.granted < time.Second {
+		return notGranted(res)
+	}
+	return o
+}
+
+// send sends a REGISTER and answers its challenges. why says what kept it from
+// answering the challenge of the response it gives.
+func (x *exchange) send(ctx context.Context, server ua.Candidate, contacts []string, ask time.Duration) (res *sip.Response, why, err error) {
+	req := buildRegister(x.cfg, x.registration.tag, x.registration.nextCSeq(), contacts, ask)
+	req.SetDestination(server.Addr.String())
+	session := x.cfg.credentials().Session(&x.registration.nonces)
+	session.Prepare(req)
+	for {
+		if res, err = x.ep.Do(ctx, req); err != nil {
+			return nil, nil, err
+		}
+		if res.StatusCode != sip.StatusUnauthorized && res.StatusCode != sip.StatusProxyAuthRequired {
+			return res, nil, nil
+		}
+		challenged, why := session.Next(req, res)
+		if why != nil {
+			return res, why, nil
+		}
+		challenged.CSeq().SeqNo = x.registration.nextCSeq()
+		req = challenged
+	}
+}
+
+// internal is the outcome of a panic.
+func internal() *outcome {
+	return &outcome{problem: delivery.ProblemConfig, reason: "internal error, see the agent's log"}
+}

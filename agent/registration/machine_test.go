@@ -1,0 +1,200 @@
+package registration
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// Outcomes the table uses.
+var (
+	granted600  = &outcome{code: 200, granted: 10 * time.Minute}
+	leftBehind  = &outcome{code: 200, granted: 10 * time.Minute, leftovers: []string{"sip:x@old"}}
+	refused     = &outcome{code: 401, problem: delivery.ProblemUnauthorized}
+	forbidden   = &outcome{code: 403, problem: delivery.ProblemForbidden}
+	unavailable = &outcome{code: 503, problem: delivery.ProblemServer}
+	later       = &outcome{code: 503, problem: delivery.ProblemServer, retryAfter: 2 * time.Minute}
+	muchLater   = &outcome{code: 503, problem: delivery.ProblemServer, retryAfter: 1000 * time.Hour}
+	tooBrief    = &outcome{code: 423, problem: delivery.ProblemRejected, minExpires: time.Hour}
+	tooBriefAll = &outcome{code: 423, problem: delivery.ProblemRejected, minExpires: 48 * time.Hour}
+	tooBriefNil = &outcome{code: 423, problem: delivery.ProblemRejected}
+	silence     = &outcome{problem: delivery.ProblemTimeout}
+	removed     = &outcome{code: 200}
+)
+
+// A binding that holds, one that has run out, and none.
+var (
+	holds = t0.Add(5 * time.Minute)
+	ran   = t0.Add(-time.Second)
+	none  time.Time
+)
+
+func TestTransitions(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		from    state
+		event   kind
+		outcome *outcome
+		to      phase
+		shown   State
+		actions []do
+	}{
+		// RFC 3261 §10.2: "When a UA sends a REGISTER request to add bindings …"
+		{"a new line registers", state{phase: idle, shown: delivery.Idle}, start, nil, registering, delivery.Registering, []do{adopt, register}},
+		{"a stopped line registers again", state{phase: stopped, shown: delivery.Disabled}, start, nil, registering, delivery.Registering, []do{adopt, register}},
+
+		// §10.2.4: "Each UA is responsible for refreshing the bindings that it has previously established."
+		{"registered", state{phase: registering, shown: delivery.Registering}, done, granted600, registered, delivery.Registered, []do{wake}},
+		{"time to refresh", state{phase: registered, expires: holds, shown: delivery.Registered}, due, nil, refreshing, delivery.Registered, []do{register}},
+		{"refreshed", state{phase: refreshing, expires: holds, shown: delivery.Registered}, done, granted600, registered, delivery.Registered, []do{wake}},
+		{"leftovers of an earlier life are removed", state{phase: refreshing, expires: holds}, done, leftBehind, registered, delivery.Registered, []do{remove, wake}},
+
+		// §10.2.7: "If a UA receives a 408 (Request Timeout) … the UA SHOULD NOT immediately re-attempt a registration to the same registrar."
+		{"silence", state{phase: registering}, done, silence, waiting, delivery.Error, []do{wake}},
+		{"refused by a 5xx", state{phase: registering}, done, unavailable, waiting, delivery.Error, []do{wake}},
+		{"a refresh fails", state{phase: refreshing, expires: holds, shown: delivery.Registered}, done, silence, waiting, delivery.Error, []do{wake}},
+		{"time to try again", state{phase: waiting, shown: delivery.Error}, due, nil, retrying, delivery.Error, []do{register}},
+		{"tried again in vain", state{phase: retrying, shown: delivery.Error}, done, silence, waiting, delivery.Error, []do{wake}},
+		{"tried again and registered", state{phase: retrying, shown: delivery.Error}, done, granted600, registered, delivery.Registered, []do{wake}},
+
+		// §22.1: "If a request … contains credentials that were rejected … MUST NOT re-attempt requests with the credentials that have just been rejected"
+		{"wrong password", state{phase: registering}, done, refused, waiting, delivery.Unauthorized, []do{wake}},
+		{"forbidden", state{phase: registering}, done, forbidden, waiting, delivery.Unauthorized, []do{wake}},
+		{"still the wrong password", state{phase: retrying, shown: delivery.Unauthorized}, done, refused, waiting, delivery.Unauthorized, []do{wake}},
+		{"the new password is tried at once", state{phase: waiting, shown: delivery.Unauthorized}, changed, nil, registering, delivery.Registering, []do{adopt, register}},
+		{"a password rotated under a registered line", state{phase: registered, expires: holds, shown: delivery.Registered}, changed, nil, refreshing, delivery.Registered, []do{adopt, register}},
+		{"a password rotated during a refresh", state{phase: refreshing, expires: holds, shown: delivery.Registered}, changed, nil, refreshing, delivery.Registered, []do{abandon, adopt, register}},
+		{"a password rotated during the first attempt", state{phase: registering, shown: delivery.Registering}, changed, nil, registering, delivery.Registering, []do{abandon, adopt, register}},
+		{"a password rotated during a retry", state{phase: retrying, shown: delivery.Unauthorized}, changed, nil, registering, delivery.Registering, []do{abandon, adopt, register}},
+
+		// §10.2.8: "… it MAY retry the registration after making the expiration interval of all contact addresses
+		// in the REGISTER request equal to or greater than … Min-Expires"
+		{"423 raises the expiry", state{phase: registering, shown: delivery.Registering}, done, tooBrief, registering, delivery.Registering, []do{register}},
+		{"423 during a refresh", state{phase: refreshing, expires: holds, shown: delivery.Registered}, done, tooBrief, refreshing, delivery.Registered, []do{register}},
+		{"423 for what we asked already", state{phase: registering, ask: time.Hour}, done, tooBrief, waiting, delivery.Error, []do{wake}},
+		{"423 without Min-Expires", state{phase: registering}, done, tooBriefNil, waiting, delivery.Error, []do{wake}},
+		{"423 beyond reason", state{phase: registering}, done, tooBriefAll, waiting, delivery.Error, []do{wake}},
+
+		// A move takes the old binding away first.
+		{"moved while registered", state{phase: registered, expires: holds, shown: delivery.Registered}, moved, nil, removing, delivery.Registering, []do{unregister, wake}},
+		{"moved while a REGISTER is under way", state{phase: registering, shown: delivery.Registering}, moved, nil, removing, delivery.Registering, []do{abandon, unregister, wake}},
+		{"moved while refreshing", state{phase: refreshing, expires: holds}, moved, nil, removing, delivery.Registering, []do{abandon, unregister, wake}},
+		{"moved while retrying", state{phase: retrying}, moved, nil, removing, delivery.Registering, []do{abandon, unregister, wake}},
+		{"moved while waiting with a binding left", state{phase: waiting, expires: holds}, moved, nil, removing, delivery.Registering, []do{unregister, wake}},
+		{"moved while waiting without one", state{phase: waiting, expires: none}, moved, nil, registering, delivery.Registering, []do{adopt, register}},
+		{"moved when the binding has run out", state{phase: registered, expires: ran}, moved, nil, registering, delivery.Registering, []do{adopt, register}},
+		{"the old binding is gone", state{phase: removing}, done, removed, registering, delivery.Registering, []do{adopt, register}},
+		{"the old binding could not be removed", state{phase: removing}, done, silence, registering, delivery.Registering, []do{adopt, register}},
+		{"the old registrar is silent", state{phase: removing}, due, nil, registering, delivery.Registering, []do{abandon, adopt, register}},
+
+		// §10.2.2: "A UA requests the immediate removal of a binding by specifying an expiration interval of "0" …"
+		{"stopped while registered", state{phase: registered, expires: holds, shown: delivery.Registered}, stop, nil, leaving, delivery.Registered, []do{unregister, wake}},
+		{"stopped while registering", state{phase: registering, shown: delivery.Registering}, stop, nil, leaving, delivery.Registering, []do{abandon, unregister, wake}},
+		{"stopped while refreshing", state{phase: refreshing, expires: holds, shown: delivery.Registered}, stop, nil, leaving, delivery.Registered, []do{abandon, unregister, wake}},
+		{"stopped while retrying", state{phase: retrying, shown: delivery.Error}, stop, nil, leaving, delivery.Error, []do{abandon, unregister, wake}},
+		{"stopped while waiting with a binding left", state{phase: waiting, expires: holds, shown: delivery.Error}, stop, nil, leaving, delivery.Error, []do{unregister, wake}},
+		{"stopped while waiting without one", state{phase: waiting, expires: ran, shown: delivery.Error}, stop, nil, stopped, delivery.Disabled, []do{end}},
+		{"stopped while moving", state{phase: removing, shown: delivery.Registering}, stop, nil, leaving, delivery.Registering, []do{wake}},
+		{"stopped before it began", state{phase: idle}, stop, nil, stopped, delivery.Disabled, []do{end}},
+		{"un-registered", state{phase: leaving}, done, removed, stopped, delivery.Disabled, []do{end}},
+		{"un-registering refused", state{phase: leaving}, done, refused, stopped, delivery.Disabled, []do{end}},
+		{"un-registering takes too long", state{phase: leaving}, due, nil, stopped, delivery.Disabled, []do{abandon, end}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got, actions := next(row.from, event{kind: row.event, at: t0, dice: 0.5, outcome: row.outcome})
+			var dos []do
+			for _, a := range actions {
+				dos = append(dos, a.do)
+			}
+			if got.phase != row.to || got.shown != row.shown || !slices.Equal(dos, row.actions) {
+				t.Errorf("%s -> %s -> %s (%s) %v; want %s (%s) %v",
+					row.from.phase, row.event, got.phase, got.shown, dos, row.to, row.shown, row.actions)
+			}
+		})
+	}
+}
+
+// What is not in the table changes nothing: answers and timers that come late.
+func TestIllegalEventsChangeNothing(t *testing.T) {
+	illegal := map[phase][]kind{
+		idle:        {due, done, changed, moved},
+		registering: {start, due},
+		registered:  {start, done},
+		refreshing:  {start, due},
+		waiting:     {start, done},
+		retrying:    {start, due},
+		removing:    {start, changed, moved},
+		leaving:     {start, changed, moved, stop},
+		stopped:     {due, done, changed, moved, stop},
+	}
+	for from, kinds := range illegal {
+		for _, k := range kinds {
+			before := state{phase: from, expires: holds, failures: 3, ask: time.Hour, shown: delivery.Error, last: silence}
+			after, actions := next(before, event{kind: k, at: t0, outcome: granted600})
+			if !reflect.DeepEqual(after, before) || actions != nil {
+				t.Errorf("%s -> %s -> %+v %v; want no change", from, k, after, actions)
+			}
+		}
+	}
+}
+
+func TestWaits(t *testing.T) {
+	for name, tt := range map[string]struct {
+		failures       int
+		outcome        *outcome
+		least, longest time.Duration
+	}{
+		"the first failure is tried again soon":           {0, silence, time.Second, 2 * time.Second},
+		"the second takes twice as long":                  {1, silence, 2 * time.Second, 4 * time.Second},
+		"it doubles up to five minutes":                   {20, silence, 150 * time.Second, 5 * time.Minute},
+		"Retry-After counts when it is longer":            {0, later, 2 * time.Minute, 132 * time.Second},
+		"Retry-After does not shorten the wait":           {20, later, 150 * time.Second, 5 * time.Minute},
+		"Retry-After has a bound":                         {0, muchLater, time.Hour, 66 * time.Minute},
+		"refused credentials wait minutes":                {0, refused, 225 * time.Second, 5 * time.Minute},
+		"and half an hour when they are refused for good": {20, forbidden, 1350 * time.Second, 30 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, dice := range []float64{0, 0.3, 0.999} {
+				s, actions := next(state{phase: retrying, failures: tt.failures}, event{kind: done, at: t0, dice: dice, outcome: tt.outcome})
+				if len(actions) != 1 || actions[0].after < tt.least || actions[0].after > tt.longest {
+					t.Errorf("dice %v: %+v, want %s to %s", dice, actions, tt.least, tt.longest)
+				}
+				if !s.retry.Equal(t0.Add(actions[0].after)) {
+					t.Errorf("retry is shown as %s, want %s", s.retry, t0.Add(actions[0].after))
+				}
+			}
+		})
+	}
+}
+
+func TestRefreshAfter(t *testing.T) {
+	for _, tt := range []struct{ granted, least, longest time.Duration }{
+		{time.Second, time.Second, time.Second},
+		{10 * time.Second, 5 * time.Second, 6 * time.Second},
+		{30 * time.Second, 15 * time.Second, 18 * time.Second},
+		{60 * time.Second, 30 * time.Second, 36 * time.Second},
+		{120 * time.Second, 68 * time.Second, 80 * time.Second},
+		{600 * time.Second, 480 * time.Second, 540 * time.Second},
+		{time.Hour, 48 * time.Minute, 54 * time.Minute},
+	} {
+		for _, dice := range []float64{0, 0.5, 0.999} {
+			if d := refreshAfter(tt.granted, dice); d < tt.least || d > tt.longest {
+				t.Errorf("granted %s, dice %v: refreshed after %s, want %s to %s", tt.granted, dice, d, tt.least, tt.longest)
+			}
+		}
+	}
+}
+
+func TestExpiryAskedForStays(t *testing.T) {
+	s, _ := next(state{phase: registering}, event{kind: done, at: t0, outcome: tooBrief})
+	s, _ = next(s, event{kind: done, at: t0, outcome: granted600})
+	_, actions := next(s, event{kind: due, at: t0})
+	if len(actions) != 1 || actions[0].ask != time.Hour {
+		t.Errorf("the refresh asks %+v, want the hour that 423 asked for", actions)
+	}
+}

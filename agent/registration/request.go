@@ -1,0 +1,128 @@
+package registration
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+)
+
+// contactURI is where we want to be called: user and address tell the line,
+// rinstance tells this binding from what an earlier life has left.
+func contactURI(cfg Config, addr netip.Addr, port int) sip.Uri {
+	uri := ua.URI(cfg.ContactUser, netip.AddrPortFrom(addr, uint16(port)).String())
+	if cfg.RInstance != "" {
+		uri.UriParams.Add("rinstance", cfg.RInstance+"-"+strconv.Itoa(cfg.Slot))
+	}
+	if cfg.Transport != ua.UDP {
+		uri.UriParams.Add("transport", string(cfg.Transport))
+	}
+	return uri
+}
+
+// contactValue is the Contact header's value for our own URI (RFC 5626 §4.2.1).
+func contactValue(cfg Config, uri sip.Uri, expires time.Duration) string {
+	value := "<" + uri.String() + ">"
+	if cfg.Instance != "" {
+		value += fmt.Sprintf(`;+sip.instance="<%s>";reg-id=%d`, cfg.Instance, cfg.Slot)
+	}
+	return fmt.Sprintf("%s;expires=%d", value, wholeSeconds(expires))
+}
+
+// buildRegister builds a REGISTER (RFC 3261 §10.2): the Request-URI names the
+// domain, To and From the address of record.
+func buildRegister(cfg Config, tag string, cseq uint32, contacts []string, expires time.Duration) *sip.Request {
+	req := sip.NewRequest(sip.REGISTER, ua.URI("", cfg.Registrar))
+	if cfg.Route {
+		route := ua.URI("", cfg.target())
+		route.UriParams.Add("lr", "")
+		req.AppendHeader(&sip.RouteHeader{Address: route})
+	}
+	aor := ua.URI(cfg.AOR.User, cfg.AOR.Host)
+	from := &sip.FromHeader{DisplayName: quotable(cfg.AOR.Display), Address: aor, Params: sip.NewParams()}
+	from.Params.Add("tag", tag)
+	req.AppendHeader(from)
+	req.AppendHeader(&sip.ToHeader{DisplayName: quotable(cfg.AOR.Display), Address: aor})
+	callID := sip.CallIDHeader(callID(cfg))
+	req.AppendHeader(&callID)
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: cseq, MethodName: sip.REGISTER})
+	for _, c := range contacts {
+		req.AppendHeader(sip.NewHeader("Contact", c))
+	}
+	req.AppendHeader(sip.NewHeader("Expires", strconv.FormatInt(wholeSeconds(expires), 10)))
+	for _, h := range cfg.Headers {
+		if usable(h) {
+			req.AppendHeader(sip.NewHeader(h.Name, h.Value))
+		}
+	}
+	return req
+}
+
+// callID is the same for all REGISTERs of a line in a slot, across restarts
+// (RFC 3261 §10.2: "All registrations from a UAC SHOULD use the same Call-ID
+// header field value for registrations sent to a particular registrar").
+func callID(cfg Config) string {
+	sum := sha256.Sum256([]byte(cfg.Instance + "\n" + cfg.RInstance + "\n" + strconv.Itoa(cfg.Slot)))
+	return hex.EncodeToString(sum[:16])
+}
+
+// reserved headers are ours to write.
+var reserved = []string{
+	"via", "from", "to", "call-id", "cseq", "contact", "route", "record-route", "max-forwards", "content-length",
+	"content-type", "authorization", "proxy-authorization", "expires",
+	"v", "f", "t", "i", "m", "l", "c",
+}
+
+// usable: the account has been validated; this is the last line of defence
+// against a header that would be two.
+func usable(h Header) bool {
+	return h.Name != "" && !strings.ContainsAny(h.Name, " \t\r\n:") && !strings.ContainsAny(h.Value, "\r\n") &&
+		!slices.Contains(reserved, strings.ToLower(h.Name))
+}
+
+// quotable makes a display name fit between quotes (sipgo writes it as it is).
+func quotable(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", "", "\n", "").Replace(s)
+}
+
+func wholeSeconds(d time.Duration) int64 { return int64(d / time.Second) }
+
+// hostPort of a URI as an address, the port filled in.
+func hostPort(u *sip.Uri) string {
+	port := u.Port
+	if port == 0 {
+		port = 5060
+	}
+	return net.JoinHostPort(strings.ToLower(strings.Trim(u.Host, "[]")), strconv.Itoa(port))
+}
+
+// publicAddress is what the server wrote into our Via (RFC 3581 §4), "" = nothing.
+func publicAddress(res *sip.Response) string {
+	via := res.Via()
+	if via == nil {
+		return ""
+	}
+	host, port := via.Host, strconv.Itoa(via.Port)
+	received, ok1 := param(via.Params, "received")
+	rport, ok2 := param(via.Params, "rport")
+	if ok1 && received != "" {
+		host = received
+	}
+	if ok2 && rport != "" {
+		port = rport
+	}
+	addr, err := netip.ParseAddrPort(net.JoinHostPort(strings.Trim(host, "[]"), port))
+	if err != nil || addr.Port() == 0 {
+		return ""
+	}
+	return addr.String()
+}

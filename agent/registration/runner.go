@@ -1,0 +1,274 @@
+package registration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// runner lives from Start to Stop: one goroutine that owns the machine's state,
+// its timer and what is under way.
+type runner struct {
+	r      *Registration
+	ctx    context.Context
+	cancel context.CancelFunc
+	inbox  chan message
+	ended  chan struct{}
+	work   sync.WaitGroup // exchanges under way
+
+	// What follows belongs to the loop.
+	cfg       Config // in force
+	state     state
+	contact   string // last registered under cfg
+	public    string
+	granted   time.Duration
+	timer     *time.Timer
+	keepalive *time.Timer
+	giveUp    context.CancelFunc // of what is under way
+	sequence  int                // of what is under way; answers to earlier ones are late
+	over      bool
+	farewell  error // of Stop; read after ended
+}
+
+// message to the loop.
+type message struct {
+	kind     kind
+	sequence int // done
+	outcome  *outcome
+}
+
+// retuned: settings are new that concern the runner alone.
+const retuned kind = "retuned"
+
+// never is further away than any timer that matters.
+const never = 1000 * time.Hour
+
+func newRunner(ctx context.Context, r *Registration) *runner {
+	ctx, cancel := context.WithCancel(ctx)
+	return &runner{
+		r: r, ctx: ctx, cancel: cancel, inbox: make(chan message, 2), ended: make(chan struct{}),
+		timer: time.NewTimer(never), keepalive: time.NewTimer(never), giveUp: func() {},
+	}
+}
+
+// post hands a message over; to a runner that ends, to nobody.
+func (n *runner) post(m message) {
+	select {
+	case n.inbox <- m:
+	case <-n.ctx.Done():
+	}
+}
+
+func (n *runner) loop() {
+	defer close(n.ended)
+	defer n.work.Wait()
+	defer n.cancel()
+	defer n.timer.Stop()
+	defer n.keepalive.Stop()
+	n.guarded(message{kind: start})
+	for !n.over {
+		select {
+		case m := <-n.inbox:
+			n.guarded(m)
+		case <-n.timer.C:
+			n.guarded(message{kind: due})
+		case <-n.keepalive.C:
+			n.sendKeepalive()
+		case <-n.ctx.Done():
+			n.farewell = fmt.Errorf("%s: binding left to expire: %w", n.cfg.Name, context.Cause(n.ctx))
+			n.state, _ = ended(n.state)
+			n.publish()
+			return
+		}
+	}
+}
+
+// guarded takes a message; a panic on the way costs the line one attempt.
+func (n *runner) guarded(m message) {
+	if !n.r.ep.Guard(n.cfg.Name, func() { n.take(m) }) {
+		return
+	}
+	n.giveUp()
+	n.sequence++
+	if n.state.phase != leaving && n.state.phase != stopped {
+		n.state.phase = retrying // which done leads out of, with a timer
+	}
+	n.over = n.r.ep.Guard(n.cfg.Name, func() { n.step(done, internal()) }) || n.over
+}
+
+func (n *runner) take(m message) {
+	switch {
+	case m.kind == retuned:
+		n.adopt()
+		n.tune()
+	case m.kind == done && m.sequence != n.sequence: // late
+	default:
+		n.step(m.kind, m.outcome)
+	}
+}
+
+// step asks the machine, publishes what it says and does what it wants.
+func (n *runner) step(k kind, o *outcome) {
+	before := n.state
+	var actions []action
+	n.state, actions = next(n.state, event{kind: k, at: time.Now(), dice: rand.Float64(), outcome: o})
+	if o != nil {
+		n.learn(o)
+	}
+	if n.state.phase == stopped && before.phase == leaving && n.state.last.problem != delivery.NoProblem {
+		n.farewell = fmt.Errorf("%s: binding left to expire: %w", n.cfg.Name, errors.New(n.state.last.reason))
+	}
+	n.publish()
+	for _, a := range actions {
+		n.perform(a)
+	}
+	n.tune()
+}
+
+// learn keeps what an outcome tells beyond the machine's interest.
+func (n *runner) learn(o *outcome) {
+	if n.state.phase == registered {
+		n.contact, n.granted = o.contact, o.granted
+	}
+	if o.public != "" {
+		n.public = o.public
+	}
+	if len(o.servers) > 0 {
+		n.r.setServers(o.servers)
+	}
+}
+
+func (n *runner) perform(a action) {
+	switch a.do {
+	case register:
+		n.launch(job{ask: max(n.cfg.Expires, a.ask)})
+	case unregister:
+		n.launch(job{leave: n.contact})
+	case remove:
+		n.clear(a.leftovers)
+	case abandon:
+		n.giveUp()
+		n.sequence++
+	case adopt:
+		n.adopt()
+	case wake:
+		n.timer.Reset(a.after)
+	case end:
+		n.over = true
+	}
+}
+
+// adopt puts the newest configuration in force.
+func (n *runner) adopt() {
+	n.r.mu.Lock()
+	wanted := n.r.wanted
+	n.r.mu.Unlock()
+	if n.cfg.credentials() != wanted.credentials() {
+		n.r.nonces.Forget()
+	}
+	if compare(n.cfg, wanted) == relocate {
+		n.r.setServers(nil)
+		n.contact, n.public = "", ""
+	}
+	n.cfg = wanted
+}
+
+// launch sends something; its outcome comes back as done. One at a time.
+func (n *runner) launch(j job) {
+	n.giveUp()
+	var ctx context.Context
+	ctx, n.giveUp = context.WithCancel(n.ctx)
+	n.sequence++
+	sequence, x := n.sequence, n.exchange()
+	n.work.Go(func() {
+		var o *outcome
+		if x.ep.Guard(x.cfg.Name, func() { o = x.run(ctx, j) }) {
+			o = internal()
+		}
+		if ctx.Err() == nil {
+			n.post(message{kind: done, sequence: sequence, outcome: o})
+		}
+	})
+}
+
+// clear removes leftovers beside everything else; whether it works shows in the
+// next 200.
+func (n *runner) clear(leftovers []string) {
+	x := n.exchange()
+	x.cfg.Log.Info("removing bindings of an earlier life", "line", x.cfg.Name, "contacts", leftovers)
+	n.work.Go(func() {
+		x.ep.Guard(x.cfg.Name, func() { x.run(n.ctx, job{clear: leftovers}) })
+	})
+}
+
+// exchange gives what one exchange needs, as it is now.
+func (n *runner) exchange() *exchange {
+	n.r.mu.Lock()
+	defer n.r.mu.Unlock()
+	return &exchange{ep: n.r.ep, cfg: n.cfg, registration: n.r, servers: n.r.servers}
+}
+
+// tune starts or stops the keepalive as state and configuration want it.
+func (n *runner) tune() {
+	switch {
+	case !n.cfg.KeepAlive || !n.state.bound(time.Now()):
+		n.keepalive.Reset(never)
+	case n.state.phase == registered:
+		n.keepalive.Reset(n.cfg.KeepAlivePeriod)
+	}
+}
+
+// sendKeepalive keeps the mapping of a NAT on the way open.
+func (n *runner) sendKeepalive() {
+	servers := n.r.Servers()
+	if len(servers) == 0 || !n.state.bound(time.Now()) {
+		return
+	}
+	n.keepalive.Reset(n.cfg.KeepAlivePeriod)
+	if err := n.r.ep.Keepalive(servers[0]); err != nil {
+		n.cfg.Log.Debug("keepalive not sent", "line", n.cfg.Name, "error", err)
+	}
+}
+
+// publish tells the world what changed.
+func (n *runner) publish() {
+	now, s := time.Now(), n.state
+	n.r.mu.Lock()
+	old := n.r.status
+	status := Status{State: s.shown, Public: n.public, Since: old.Since, Retry: s.retry}
+	if len(n.r.servers) > 0 {
+		status.Server = n.r.servers[0].String()
+	}
+	if s.bound(now) {
+		status.Contact, status.ExpiresAt, status.GrantedSeconds = n.contact, s.expires, int(wholeSeconds(n.granted))
+	}
+	if s.last != nil {
+		status.LastCode, status.LastReason, status.Problem = s.last.code, s.last.reason, s.last.problem
+	}
+	if status.State != old.State {
+		status.Since = now
+	}
+	n.r.status = status
+	n.r.mu.Unlock()
+	if status == old {
+		return
+	}
+	n.log(old, status)
+	n.r.ep.Guard(n.cfg.Name, func() { n.r.onChange(status) })
+}
+
+// log says once what a user would want to know.
+func (n *runner) log(old, now Status) {
+	switch {
+	case now.State == old.State && now.Problem == old.Problem:
+	case now.Problem != delivery.NoProblem:
+		n.cfg.Log.Warn("not registered", "line", n.cfg.Name, "state", now.State, "problem", now.Problem, "reason", now.LastReason, "retry", now.Retry)
+	default:
+		n.cfg.Log.Info("registration", "line", n.cfg.Name, "state", now.State, "server", now.Server, "granted", now.GrantedSeconds)
+	}
+}
