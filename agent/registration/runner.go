@@ -50,8 +50,13 @@ const never = 1000 * time.Hour
 
 func newRunner(ctx context.Context, r *Registration) *runner {
 	ctx, cancel := context.WithCancel(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.servers = nil // of an earlier life
 	return &runner{
-		r: r, ctx: ctx, cancel: cancel, inbox: make(chan message, 2), ended: make(chan struct{}),
+		r: r, ctx: ctx, cancel: cancel, cfg: r.wanted,
+		inbox: make(chan message, 2), ended: make(chan struct{}),
+		state: state{phase: idle, shown: delivery.Idle},
 		timer: time.NewTimer(never), keepalive: time.NewTimer(never), giveUp: func() {},
 	}
 }
