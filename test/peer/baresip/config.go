@@ -1,0 +1,91 @@
+package baresip
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/test/peer/tone"
+)
+
+// configText takes: SIP address, tone file, first and last RTP port, modules,
+// control port, directory of recordings. ausine does 48 kHz only, hence a file;
+// there is no player, sndfile records what a player would get.
+const configText = `poll_method epoll
+sip_listen %s
+call_local_timeout 120
+call_max_calls 10
+audio_player none,none
+audio_source aufile,%s
+audio_alert none,none
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+audio_txmode poll
+audio_level no
+ausrc_format s16
+auplay_format s16
+auenc_format s16
+audec_format s16
+audio_buffer 20-160
+rtcp_mux no
+rtp_ports %d-%d
+net_interface 127.0.0.1
+jitter_buffer_type fixed
+jitter_buffer_delay 5-10
+rtp_stats yes
+module_path %s
+module g711.so
+module aufile.so
+module sndfile.so
+module_tmp account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen 127.0.0.1:%d
+snd_path %s
+`
+
+// sourceLength is how long the tone lasts that a baresip sends.
+const sourceLength = 60 * time.Second
+
+func (c Config) write(sip netip.AddrPort, control, rtp uint16) error {
+	modulePath, err := modules()
+	if err != nil {
+		return err
+	}
+	source := filepath.Join(c.Dir, "source.wav")
+	if err := tone.WriteWAV(source, tone.Sine(cmp.Or(c.ToneHz, 1), sourceLength)); err != nil {
+		return err
+	}
+	config := fmt.Sprintf(configText, sip, source, rtp, rtp+39, modulePath, control, c.Dir)
+	if err := os.WriteFile(filepath.Join(c.Dir, "config"), []byte(config), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(c.Dir, "accounts"), []byte(c.Account.line(sip)), 0o600)
+}
+
+// line is the account in baresip's own words.
+func (a Account) line(sip netip.AddrPort) string {
+	host, interval := a.Host, 60
+	if !a.Register {
+		interval = 0
+	}
+	if host == "" {
+		host = sip.String()
+	}
+	codecs := "PCMU/8000,PCMA/8000"
+	if len(a.Codecs) > 0 {
+		codecs = strings.Join(a.Codecs, ",")
+	}
+	mode := "manual"
+	if a.AutoAnswer {
+		mode = "auto"
+	}
+	return fmt.Sprintf("<sip:%s@%s>;auth_user=%s;auth_pass=%s;regint=%d;answermode=%s;audio_codecs=%s\n",
+		a.User, host, a.User, a.Password, interval, mode, codecs)
+}

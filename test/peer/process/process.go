@@ -1,0 +1,167 @@
+// Package process runs a peer's program for a test: in its own process group,
+// its output in a file, ended with the test whatever happens.
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// Config of a program to run.
+type Config struct {
+	// Program is looked up in PATH; Package is the Debian package that has it.
+	Program, Package string
+	Args             []string
+	// Dir is the working directory, LogFile gets standard output and error.
+	Dir, LogFile string
+	Env          []string // beside the test's own
+}
+
+// Process is a running program.
+type Process struct {
+	// Pid of the program, and of its process group.
+	Pid     int
+	logFile string
+	done    chan struct{}
+	state   *os.ProcessState // valid after done
+}
+
+// Start runs the program. The kernel ends it when the test dies first.
+func Start(c Config) (*Process, error) {
+	program, err := exec.LookPath(c.Program)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not installed (Debian package %s)", c.Program, c.Package)
+	}
+	log, err := os.OpenFile(c.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(program, c.Args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = c.Dir, log, log
+	cmd.Env = append(os.Environ(), c.Env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	p := &Process{done: make(chan struct{}), logFile: c.LogFile}
+	started := make(chan error)
+	go func() {
+		// Pdeathsig fires when the starting thread ends: keep it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if err := cmd.Start(); err != nil {
+			started <- err
+			return
+		}
+		p.Pid = cmd.Process.Pid
+		started <- nil
+		_ = cmd.Wait() // the state says the same, and more
+		p.state = cmd.ProcessState
+		close(p.done)
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Program, err)
+	}
+	return p, nil
+}
+
+// Done is closed when the program has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Wait waits for the end and gives the exit code; -1 when a signal ended it.
+func (p *Process) Wait(ctx context.Context) (int, error) {
+	select {
+	case <-p.done:
+		return p.state.ExitCode(), nil
+	case <-ctx.Done():
+		return -1, fmt.Errorf("still running: %w", ctx.Err())
+	}
+}
+
+// Signal sends a signal to the program alone.
+func (p *Process) Signal(s syscall.Signal) error { return ignoreGone(syscall.Kill(p.Pid, s)) }
+
+// Stop asks the program to end, and after a while makes it.
+func (p *Process) Stop(grace time.Duration) error {
+	err := p.Signal(syscall.SIGTERM)
+	limit := time.NewTimer(grace)
+	defer limit.Stop()
+	select {
+	case <-p.done:
+		return err
+	case <-limit.C:
+	}
+	return errors.Join(err, p.Kill())
+}
+
+// Kill ends the whole process group at once.
+func (p *Process) Kill() error {
+	err := ignoreGone(syscall.Kill(-p.Pid, syscall.SIGKILL))
+	<-p.done
+	return err
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, syscall.ESRCH) {
+		return nil
+	}
+	return err
+}
+
+// Log is what the program has written so far.
+func (p *Process) Log() string {
+	raw, err := os.ReadFile(p.logFile)
+	if err != nil {
+		return err.Error()
+	}
+	return string(raw)
+}
+
+// Tail is the end of Log.
+func (p *Process) Tail(bytes int) string {
+	log := p.Log()
+	return log[max(0, len(log)-bytes):]
+}
+
+// FreePorts finds n ports in a row that are free for UDP and for TCP on the
+// loopback address; the first is even.
+func FreePorts(n int) (uint16, error) {
+	for range 200 {
+		udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			return 0, err
+		}
+		first := udp.LocalAddr().(*net.UDPAddr).AddrPort().Port() &^ 1
+		if err := udp.Close(); err != nil {
+			return 0, err
+		}
+		if int(first)+n < 65536 && allFree(first, n) {
+			return first, nil
+		}
+	}
+	return 0, fmt.Errorf("no %d free ports in a row", n)
+}
+
+func allFree(first uint16, n int) bool {
+	for i := range n {
+		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), first+uint16(i))
+		udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
+		if err != nil {
+			return false
+		}
+		tcp, tcpErr := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(at))
+		if err := udp.Close(); err != nil || tcpErr != nil {
+			return false
+		}
+		if err := tcp.Close(); err != nil {
+			return false
+		}
+	}
+	return true
+}
