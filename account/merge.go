@@ -38,37 +38,38 @@ type Layer struct {
 // The schema's defaults are not part of it; see WithDefaults. The layers'
 // documents are not changed.
 func Merge(layers ...Layer) *Document {
-	m := merger{index: map[string]int{}}
+	m := merger{index: newNameIndex(), layers: len(layers)}
 	for _, l := range layers {
 		if l.Doc == nil {
 			continue
 		}
 		m.describe(l.Doc)
-		for _, n := range migrate(l.nodes()) {
-			m.arrive(n)
+		m.doc.Nodes = slices.Grow(m.doc.Nodes, max(0, len(l.Doc.Nodes)-len(m.doc.Nodes)))
+		for _, n := range migrate(l.Doc.Nodes) {
+			m.arrive(l.sign(n))
 		}
 	}
-	slices.SortFunc(m.doc.Nodes, bySchema)
-	return &m.doc
+	return m.result()
 }
 
-// nodes are the layer's nodes, each with a priority and a source of its own.
-func (l Layer) nodes() []Node {
-	nodes := slices.Clone(l.Doc.Nodes)
-	for i := range nodes {
-		if !nodes[i].HasPriority {
-			nodes[i].Priority, nodes[i].HasPriority = l.Priority, true
-		}
-		if nodes[i].Source == "" {
-			nodes[i].Source = l.Source
-		}
+// sign gives a node the layer's priority and source where it has none of its own.
+func (l Layer) sign(n Node) Node {
+	if !n.HasPriority {
+		n.Priority, n.HasPriority = l.Priority, true
 	}
-	return nodes
+	if n.Source == "" {
+		n.Source = l.Source
+	}
+	return n
 }
 
+// A merger holds what is stored while layers arrive.
 type merger struct {
 	doc   Document
-	index map[string]int
+	index nameIndex
+	// lost are, per stored node, the values that lost against it, in order of arrival.
+	lost   [][]Node
+	layers int
 }
 
 // describe takes over what a document says about itself; the later wins.
@@ -88,17 +89,17 @@ func (m *merger) describe(d *Document) {
 
 // arrive lets one node meet what is stored.
 func (m *merger) arrive(n Node) {
-	row := rowOf(n.Name)
-	i, known := m.index[n.Name]
+	i, known, row := m.index.put(n.Name, len(m.doc.Nodes))
 	if !known {
 		if row != nil && !row.NoDefault && n.Priority < PriorityDefault {
+			m.index.drop(n.Name)
 			return
 		}
 		if n.Operation == OperationUnion {
 			n.Children = union(nil, n.Children)
 		}
-		m.index[n.Name] = len(m.doc.Nodes)
 		m.doc.Nodes = append(m.doc.Nodes, n)
+		m.lost = append(m.lost, nil)
 		return
 	}
 	stored := &m.doc.Nodes[i]
@@ -107,42 +108,56 @@ func (m *merger) arrive(n Node) {
 		wins = stored.empty() // entries win over none, whatever the priorities
 	}
 	if !wins {
-		stored.Shadows = shadow(stored.Shadows, n)
+		m.lose(i, n)
 		return
 	}
 	if n.Operation == OperationUnion && n.mayUnite(stored) {
 		n.Children = union(stored.Children, n.Children)
 	}
-	older := *stored
-	older.Shadows = nil
-	n.Shadows = shadows(append([]Node{older}, stored.Shadows...), n.Shadows)
+	m.lose(i, *stored)
 	*stored = n
+}
+
+// lose notes a value that lost against the stored node i.
+func (m *merger) lose(i int, n Node) {
+	if m.lost[i] == nil {
+		m.lost[i] = make([]Node, 0, m.layers-1)
+	}
+	m.lost[i] = appendLost(m.lost[i], n)
+}
+
+// appendLost adds a value and what it had won over itself, which arrived before it.
+func appendLost(list []Node, n Node) []Node {
+	for _, s := range slices.Backward(n.Shadows) {
+		list = append(list, s)
+	}
+	n.Shadows = nil
+	return append(list, n)
+}
+
+// result gives every node its shadows, the one that would win without it first:
+// by priority, and among equal ones the last to arrive.
+func (m *merger) result() *Document {
+	for i, lost := range m.lost {
+		n := &m.doc.Nodes[i]
+		if len(lost) == 0 {
+			continue
+		}
+		for _, s := range slices.Backward(n.Shadows) {
+			lost = append(lost, s)
+		}
+		slices.Reverse(lost)
+		slices.SortStableFunc(lost, func(a, b Node) int { return cmp.Compare(b.Priority, a.Priority) })
+		n.Shadows = lost
+	}
+	m.doc.Nodes = m.index.ordered(m.doc.Nodes)
+	return &m.doc
 }
 
 func (n *Node) empty() bool { return n.Text == "" && len(n.Children) == 0 }
 
 // mayUnite tells whether both values are subtrees, an empty one included.
 func (n *Node) mayUnite(stored *Node) bool { return n.Text == "" && stored.Text == "" }
-
-// shadow puts a value that lost among the others that did: the one that would win
-// without the winner comes first. n arrived after all of them.
-func shadow(list []Node, n Node) []Node {
-	inner := n.Shadows
-	n.Shadows = nil
-	at := slices.IndexFunc(list, func(s Node) bool { return s.Priority <= n.Priority })
-	if at < 0 {
-		at = len(list)
-	}
-	return shadows(slices.Insert(slices.Clip(list), at, n), inner)
-}
-
-// shadows does the same for several, the strongest of them first.
-func shadows(list, lost []Node) []Node {
-	for _, n := range slices.Backward(lost) {
-		list = shadow(list, n)
-	}
-	return list
-}
 
 // union is stored with the children of added that are not there yet, compared
 // whole, order kept.

@@ -15,14 +15,17 @@ var migrations = []struct{ node, value, icm string }{
 // migrate turns the deprecated nodes of one layer into icm, with the priority and
 // source of the node that decided. An explicit icm in the layer beats them all.
 func migrate(nodes []Node) []Node {
-	deprecated := map[string]*Node{}
+	var deprecated map[string]*Node
 	for i := range nodes {
-		if row := rowOf(nodes[i].Name); row != nil && row.Deprecated() {
+		if isDeprecated(nodes[i].Name) {
+			if deprecated == nil {
+				deprecated = map[string]*Node{}
+			}
 			deprecated[nodes[i].Name] = &nodes[i]
 		}
 	}
 	if len(deprecated) == 0 {
-		return nodes
+		return nodes // the caller's: not to be changed
 	}
 	out := slices.DeleteFunc(slices.Clone(nodes), func(n Node) bool { return deprecated[n.Name] != nil })
 	if contains(out, "icm") {
@@ -46,6 +49,16 @@ func migrate(nodes []Node) []Node {
 	return out
 }
 
+// isDeprecated is Row.Deprecated by name, without a look into the table.
+func isDeprecated(name string) bool {
+	for _, m := range migrations {
+		if m.node == name {
+			return true
+		}
+	}
+	return false
+}
+
 func contains(nodes []Node, name string) bool {
 	return slices.ContainsFunc(nodes, func(n Node) bool { return n.Name == name })
 }
@@ -56,11 +69,4 @@ func (n *Node) become(name, text string) Node {
 	to.Name, to.Text, to.MigratedFrom = name, text, n.Name
 	to.Children, to.Operation, to.Shadows = nil, "", nil
 	return to
-}
-
-// migrated is the document with its deprecated nodes migrated; itself when it has none.
-func (d *Document) migrated() *Document {
-	out := *d
-	out.Nodes = migrate(d.Nodes)
-	return &out
 }

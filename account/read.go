@@ -174,7 +174,7 @@ func (p *reader) root(start token) ([]*Document, error) {
 // account reads the key nodes of one <account>.
 func (p *reader) account(start token) (*Document, error) {
 	d := &Document{Attrs: start.attrs, File: p.file, Line: start.at.line, Col: start.at.col}
-	at := map[string]int{}
+	seen := newNameIndex()
 	for {
 		t, err := p.child(accountElement)
 		if err != nil {
@@ -192,12 +192,14 @@ func (p *reader) account(start token) (*Document, error) {
 			if err != nil {
 				return nil, err
 			}
-			if i, twice := at[n.Name]; twice {
+			if i, twice, _ := seen.put(n.Name, len(d.Nodes)); twice {
 				p.duplicate(t.at, d.Nodes[i], n)
 				d.Nodes[i] = n
 				continue
 			}
-			at[n.Name] = len(d.Nodes)
+			if d.Nodes == nil {
+				d.Nodes = make([]Node, 0, 32)
+			}
 			d.Nodes = append(d.Nodes, n)
 		}
 	}
@@ -254,8 +256,7 @@ func (p *reader) keyAttr(n *Node, a Attr, at place) {
 func (p *reader) element(start token, verbatim bool) (Element, error) {
 	e := Element{Name: start.name, Attrs: start.attrs}
 	if verbatim = verbatim || soundsSecret(start.name); verbatim {
-		p.secret++
-		defer func() { p.secret-- }()
+		p.secret++ // an error leaves it raised; nothing is read after one
 	}
 	var text []byte // the run of text since the last child
 	for {
@@ -277,22 +278,26 @@ func (p *reader) element(start token, verbatim bool) (Element, error) {
 			}
 			e.Children = append(e.Children, c)
 		case endToken:
-			e.finish(string(text), verbatim)
+			e.finish(text, verbatim)
+			if verbatim {
+				p.secret--
+			}
 			return e, nil
 		}
 	}
 }
 
 // finish settles what the text of an element is, once it is complete.
-func (e *Element) finish(last string, verbatim bool) {
+func (e *Element) finish(last []byte, verbatim bool) {
 	if len(e.Children) == 0 {
-		if e.Text = last; !verbatim {
-			e.Text = strings.Trim(last, xmlSpace)
+		if !verbatim {
+			last = bytes.Trim(last, xmlSpace)
 		}
+		e.Text = string(last)
 		return
 	}
-	if last != "" {
-		e.Children = append(e.Children, Element{Text: last})
+	if len(last) > 0 {
+		e.Children = append(e.Children, Element{Text: string(last)})
 	}
 	mixed := false
 	for _, c := range e.Children {

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -178,6 +179,52 @@ func rowOf(name string) *Row {
 		return &s.rows[i]
 	}
 	return nil
+}
+
+// A nameIndex finds nodes of a document by name.
+type nameIndex struct {
+	known   []int32 // by row, 1-based; 0 is not there
+	unknown map[string]int
+}
+
+func newNameIndex() nameIndex { return nameIndex{known: make([]int32, len(table().rows))} }
+
+// put notes that the node of that name stands at i, unless there is one already;
+// it returns where the first one stands, whether it was there before, and its row, if any.
+func (x *nameIndex) put(name string, i int) (int, bool, *Row) {
+	if number, ok := table().index[name]; ok {
+		row := &table().rows[number]
+		if at := x.known[number]; at > 0 {
+			return int(at) - 1, true, row
+		}
+		x.known[number] = int32(i) + 1
+		return i, false, row
+	}
+	if at, ok := x.unknown[name]; ok {
+		return at, true, nil
+	}
+	if x.unknown == nil {
+		x.unknown = map[string]int{}
+	}
+	x.unknown[name] = i
+	return i, false, nil
+}
+
+// drop forgets a known node.
+func (x *nameIndex) drop(name string) { x.known[table().index[name]] = 0 }
+
+// ordered returns the nodes in the schema's order, unknown ones last and by name.
+func (x *nameIndex) ordered(nodes []Node) []Node {
+	out := make([]Node, 0, len(nodes))
+	for _, at := range x.known {
+		if at > 0 {
+			out = append(out, nodes[at-1])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.unknown)) {
+		out = append(out, nodes[x.unknown[name]])
+	}
+	return out
 }
 
 // canonicalName replaces an alias by the name it stands for.

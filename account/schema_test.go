@@ -58,6 +58,9 @@ func TestRowsAreComplete(t *testing.T) {
 		if row.HonouredBy == Carried && row.Effect != Nothing {
 			t.Errorf("%s is carried only, yet a change has the effect %s", row.Name, row.Effect)
 		}
+		if row.Deprecated() != isDeprecated(row.Name) {
+			t.Errorf("%s: deprecated nodes and migrations differ", row.Name)
+		}
 		if soundsSecret(row.Name) && !row.Secret {
 			t.Errorf("%s sounds like a secret and is none", row.Name)
 		}
