@@ -80,8 +80,9 @@ type Agent struct {
 // Line is a line's report.
 type Line struct {
 	delivery.LineReport
-	// Seen is when this process learnt of the state; an agent's clock may be wrong.
-	Seen time.Time
+	// Since when the line is healthy, or is not, as this process saw it; an agent's clock may be wrong.
+	// (The report's own Since is LineReport.Since.)
+	Since time.Time
 }
 
 // New makes a Reader that reads nothing yet.

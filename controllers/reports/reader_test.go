@@ -129,7 +129,7 @@ func TestTransitionsAreTold(t *testing.T) {
 	events <- delivery.Event{Type: delivery.EventLine, Line: &delivery.LineReport{Name: "alice", State: delivery.Registered, Slot: 1}}
 	next(t, lines)
 	l, ok := r.Line(agentKey, "alice")
-	if !ok || l.State != delivery.Registered || !l.Seen.After(first.Seen) {
+	if !ok || l.State != delivery.Registered || !l.Since.After(first.Since) {
 		t.Errorf("got %+v", l)
 	}
 	events <- delivery.Event{Type: delivery.EventGone, Name: "alice"}

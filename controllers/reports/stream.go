@@ -187,14 +187,19 @@ func (w *watch) replace(report delivery.Report, now time.Time) []string {
 // put stores a line and tells whether anything but its number of calls is new.
 func (w *watch) put(l delivery.LineReport, now time.Time) bool {
 	old, known := w.lines[l.Name]
-	seen := now
-	if known && old.State == l.State && old.Problem == l.Problem {
-		seen = old.Seen
+	since := now
+	if known && Healthy(old.State) == Healthy(l.State) {
+		since = old.Since
 	}
-	w.lines[l.Name] = Line{LineReport: l, Seen: seen}
+	w.lines[l.Name] = Line{LineReport: l, Since: since}
 	quiet := old.LineReport
 	quiet.ActiveCalls = l.ActiveCalls
 	return !known || quiet != l
+}
+
+// Healthy tells the states a line may rest in from those it should leave.
+func Healthy(s delivery.State) bool {
+	return s == delivery.Registered || s == delivery.Idle || s == delivery.Disabled
 }
 
 func (r *Reader) disconnected(agent types.NamespacedName, w *watch, err error) {

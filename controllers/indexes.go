@@ -1,0 +1,76 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1 "github.com/softphone-operator/softphone-operator/api/v1"
+	"github.com/softphone-operator/softphone-operator/controllers/render"
+)
+
+// Indexes of the cache.
+const (
+	indexSecret    = "refs.secret"    // accounts by the Secrets they refer to
+	indexConfigMap = "refs.configMap" // accounts by the ConfigMaps they refer to
+	indexFleet     = "fleet"          // accounts and agents by fleet
+	indexAddress   = "address"        // accounts by address of record
+	indexLine      = "line"           // agents by the lines bound to them
+)
+
+func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+	for _, i := range []struct {
+		object client.Object
+		name   string
+		keys   client.IndexerFunc
+	}{
+		{&v1.SoftphoneAccount{}, indexSecret, referenced(render.Secret)},
+		{&v1.SoftphoneAccount{}, indexConfigMap, referenced(render.ConfigMap)},
+		{&v1.SoftphoneAccount{}, indexFleet, func(o client.Object) []string { return []string{o.(*v1.SoftphoneAccount).FleetName()} }},
+		{&v1.SoftphoneAccount{}, indexAddress, func(o client.Object) []string { return nonEmpty(addressOf(o.(*v1.SoftphoneAccount))) }},
+		{&v1.SoftphoneAgent{}, indexFleet, func(o client.Object) []string { return []string{o.(*v1.SoftphoneAgent).Spec.Fleet} }},
+		{&v1.SoftphoneAgent{}, indexLine, func(o client.Object) []string { return lineNames(o.(*v1.SoftphoneAgent)) }},
+	} {
+		if err := indexer.IndexField(ctx, i.object, i.name, i.keys); err != nil {
+			return fmt.Errorf("index %s of %T: %w", i.name, i.object, err)
+		}
+	}
+	return nil
+}
+
+func referenced(kind render.Kind) client.IndexerFunc {
+	return func(o client.Object) []string {
+		var names []string
+		for _, ref := range render.References(&o.(*v1.SoftphoneAccount).Spec.AccountLayer) {
+			if ref.Kind == kind {
+				names = append(names, ref.Name)
+			}
+		}
+		return names
+	}
+}
+
+func lineNames(a *v1.SoftphoneAgent) []string {
+	names := make([]string, len(a.Spec.Lines))
+	for i, l := range a.Spec.Lines {
+		names[i] = l.Name
+	}
+	return names
+}
+
+func nonEmpty(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}
+
+// addressOf is the account's address of record as far as the object alone tells:
+// what it says itself, else what was found when it was rendered.
+func addressOf(acc *v1.SoftphoneAccount) string {
+	if s := acc.Spec.Account; s != nil && s.Username != nil && s.Host != nil {
+		return render.Address(*s.Username, string(*s.Host))
+	}
+	return acc.Status.Address
+}

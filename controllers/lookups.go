@@ -1,0 +1,251 @@
+package controllers
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	v1 "github.com/softphone-operator/softphone-operator/api/v1"
+	"github.com/softphone-operator/softphone-operator/controllers/podspec"
+)
+
+// lookups find what must be looked at when something else changed.
+type lookups struct{ client.Reader }
+
+type requests = []reconcile.Request
+
+func request(namespace, name string) reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
+}
+
+// changes makes a handler of a function over the object before (nil when it is
+// new) and after (nil when it is gone) an event.
+func changes(find func(ctx context.Context, before, after client.Object) requests) handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	add := func(ctx context.Context, q queue, before, after client.Object) {
+		for _, req := range find(ctx, before, after) {
+			q.Add(req)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc:  func(ctx context.Context, e event.CreateEvent, q queue) { add(ctx, q, nil, e.Object) },
+		UpdateFunc:  func(ctx context.Context, e event.UpdateEvent, q queue) { add(ctx, q, e.ObjectOld, e.ObjectNew) },
+		DeleteFunc:  func(ctx context.Context, e event.DeleteEvent, q queue) { add(ctx, q, e.Object, nil) },
+		GenericFunc: func(ctx context.Context, e event.GenericEvent, q queue) { add(ctx, q, e.Object, e.Object) },
+	}
+}
+
+// accounts gives the accounts that an index has under a key.
+func (l lookups) accounts(ctx context.Context, namespace, index, key string) []v1.SoftphoneAccount {
+	var list v1.SoftphoneAccountList
+	err := l.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{index: key}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "cannot look up accounts", "index", index, "key", key)
+	}
+	return list.Items
+}
+
+// agents gives the agents that an index has under a key.
+func (l lookups) agents(ctx context.Context, namespace, index, key string) []v1.SoftphoneAgent {
+	var list v1.SoftphoneAgentList
+	err := l.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{index: key}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "cannot look up agents", "index", index, "key", key)
+	}
+	return list.Items
+}
+
+func accountRequests(accounts []v1.SoftphoneAccount) requests {
+	out := make(requests, len(accounts))
+	for i := range accounts {
+		out[i] = request(accounts[i].Namespace, accounts[i].Name)
+	}
+	return out
+}
+
+func agentRequests(agents []v1.SoftphoneAgent) requests {
+	out := make(requests, len(agents))
+	for i := range agents {
+		out[i] = request(agents[i].Namespace, agents[i].Name)
+	}
+	return out
+}
+
+// rivals: accounts of the same address, when one comes, goes or changes its claim.
+func (l lookups) rivals() handler.EventHandler {
+	claim := func(o client.Object) string {
+		acc, ok := o.(*v1.SoftphoneAccount)
+		if !ok || acc == nil || acc.Suspended() || !acc.DeletionTimestamp.IsZero() {
+			return ""
+		}
+		return addressOf(acc)
+	}
+	return changes(func(ctx context.Context, before, after client.Object) requests {
+		was, is := claim(before), claim(after)
+		if was == is {
+			return nil
+		}
+		o := after
+		if o == nil {
+			o = before
+		}
+		var out requests
+		for _, address := range append(nonEmpty(was), nonEmpty(is)...) {
+			out = append(out, accountRequests(l.accounts(ctx, o.GetNamespace(), indexAddress, address))...)
+		}
+		return out
+	})
+}
+
+// accountsOf: accounts that refer to the object under an index.
+func (l lookups) accountsOf(index string) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) requests {
+		return accountRequests(l.accounts(ctx, o.GetNamespace(), index, o.GetName()))
+	})
+}
+
+func (l lookups) accountsOfFleet() handler.EventHandler { return l.accountsOf(indexFleet) }
+
+// accountsOfSecret: accounts that refer to a Secret; of an agent's own Secret the
+// lines of which something else was delivered.
+func (l lookups) accountsOfSecret() handler.EventHandler {
+	return changes(func(ctx context.Context, before, after client.Object) requests {
+		o := after
+		if o == nil {
+			o = before
+		}
+		if o.GetLabels()[podspec.LabelAgent] == "" {
+			return accountRequests(l.accounts(ctx, o.GetNamespace(), indexSecret, o.GetName()))
+		}
+		var was ledger
+		if before != nil {
+			was = readLedger(before.GetAnnotations())
+		}
+		var out requests
+		for name, entry := range readLedger(o.GetAnnotations()).Lines {
+			if was.Lines[name] != entry {
+				out = append(out, request(o.GetNamespace(), name))
+			}
+		}
+		return out
+	})
+}
+
+// linesOfAgent: lines whose binding changed; all of them when the agent's
+// readiness did.
+func (l lookups) linesOfAgent() handler.EventHandler {
+	return changes(func(_ context.Context, before, after client.Object) requests {
+		was, is := agentBindings(before), agentBindings(after)
+		o := after
+		if o == nil {
+			o = before
+		}
+		all := before == nil || after == nil || readiness(before) != readiness(after)
+		var out requests
+		for name, b := range is {
+			if all || was[name] != b {
+				out = append(out, request(o.GetNamespace(), name))
+			}
+		}
+		for name := range was {
+			if _, still := is[name]; !still {
+				out = append(out, request(o.GetNamespace(), name))
+			}
+		}
+		return out
+	})
+}
+
+func agentBindings(o client.Object) map[string]v1.LineBinding {
+	a, ok := o.(*v1.SoftphoneAgent)
+	if !ok {
+		return nil
+	}
+	out := make(map[string]v1.LineBinding, len(a.Spec.Lines))
+	for _, b := range a.Spec.Lines {
+		out[b.Name] = b
+	}
+	return out
+}
+
+func readiness(o client.Object) bool {
+	return conditionIs(o.(*v1.SoftphoneAgent).Status.Conditions, v1.ConditionReady, "True")
+}
+
+// agentsOfAccount: the agents that hold the line, when what the user wrote changed.
+func (l lookups) agentsOfAccount() handler.EventHandler {
+	return changes(func(ctx context.Context, before, after client.Object) requests {
+		o := after
+		if o == nil {
+			o = before
+		}
+		if before != nil && after != nil && before.GetGeneration() == after.GetGeneration() && before.GetUID() == after.GetUID() {
+			return nil
+		}
+		return agentRequests(l.agents(ctx, o.GetNamespace(), indexLine, o.GetName()))
+	})
+}
+
+// agentsOfReferenced: the agents of the lines of the accounts that refer to an object.
+func (l lookups) agentsOfReferenced(index string) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) requests {
+		if agent := o.GetLabels()[podspec.LabelAgent]; agent != "" {
+			return requests{request(o.GetNamespace(), agent)}
+		}
+		var out requests
+		for _, acc := range l.accounts(ctx, o.GetNamespace(), index, o.GetName()) {
+			out = append(out, agentRequests(l.agents(ctx, acc.Namespace, indexLine, acc.Name))...)
+		}
+		return out
+	})
+}
+
+// agentsOfFleet: the agents of a fleet.
+func (l lookups) agentsOfFleet() handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) requests {
+		return agentRequests(l.agents(ctx, o.GetNamespace(), indexFleet, o.GetName()))
+	})
+}
+
+// fleetOfObject: the fleet an agent, or an object around agents, belongs to.
+func fleetOfObject(o client.Object) requests {
+	switch o := o.(type) {
+	case *v1.SoftphoneAgent:
+		return requests{request(o.Namespace, o.Spec.Fleet)}
+	case *v1.SoftphoneAccount:
+		return requests{request(o.Namespace, o.FleetName())}
+	}
+	if fleet := o.GetLabels()[podspec.LabelFleet]; fleet != "" {
+		return requests{request(o.GetNamespace(), fleet)}
+	}
+	return nil
+}
+
+// ownFleet wakes the fleet that an object belonged and belongs to.
+func ownFleet() handler.EventHandler {
+	return changes(func(_ context.Context, before, after client.Object) requests {
+		var out requests
+		for _, o := range []client.Object{before, after} {
+			if o != nil {
+				out = append(out, fleetOfObject(o)...)
+			}
+		}
+		return out
+	})
+}
+
+// namespaceOf wakes placement, which looks at a namespace as a whole.
+func namespaceOf() handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) requests {
+		return requests{placementRequest(o.GetNamespace())}
+	})
+}
+
+func placementRequest(namespace string) ctrl.Request { return request("", namespace) }
