@@ -180,10 +180,10 @@ func (c *call) end(e End) {
 			c.rec.DTMF = stats.DTMF // the last digits may still be in the mailbox
 		}
 	}
-	c.rec.EndedAt, c.rec.End = time.Now(), &e
-	c.view.Store(&view{record: c.record()})
-	c.set.left(c, c.record())
-	c.state(Ended)
+	c.rec.State, c.rec.EndedAt, c.rec.End = Ended, time.Now(), &e
+	c.log.Debug("call", "state", Ended, "code", e.Code, "reason", e.Reason, "by", e.By)
+	c.set.left(c.record())
+	c.changed()
 }
 
 // abandon ends a call without a word to anybody.
@@ -233,7 +233,10 @@ func (r *Record) measure(s media.Stats) {
 }
 
 // note adds a remark to the record.
-func (c *call) note(remark string) { c.rec.Treatment = append(c.rec.Treatment, remark) }
+func (c *call) note(remark string) {
+	c.rec.Treatment = append(c.rec.Treatment, remark)
+	c.changed()
+}
 
 // digit notes a digit received.
 func (c *call) digit(d rune) {

@@ -108,9 +108,7 @@ func (c *call) sendDigits() {
 	case err == nil:
 	case errors.Is(err, media.ErrNoTelephoneEvent):
 		c.note("digits not sent: the other side takes no telephone-event (RFC 4733)")
-		c.changed()
 	default:
 		c.note("digits not sent: " + clip(err.Error()))
-		c.changed()
 	}
 }

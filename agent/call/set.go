@@ -188,7 +188,7 @@ func (s *Set) start(ctx context.Context, c *call) {
 }
 
 // left is told by a call that it has ended; what it still does is answer.
-func (s *Set) left(c *call, r Record) {
+func (s *Set) left(r Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.running, r.ID)
