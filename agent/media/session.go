@@ -7,134 +7,194 @@ package media
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 
+	"github.com/softphone-operator/softphone-operator/agent/dtmf"
 	"github.com/softphone-operator/softphone-operator/agent/sdp"
 )
 
-// ErrPortsExhausted says that no even/odd pair of UDP ports is free in the range.
-var ErrPortsExhausted = errors.New("no free RTP port pair")
-
-// ErrClosed says that the session is over.
-var ErrClosed = errors.New("media session closed")
-
-// ErrNoTelephoneEvent says that the peer takes no RFC 4733 events.
-var ErrNoTelephoneEvent = errors.New("peer takes no telephone-event")
-
-// PortRange is the inclusive UDP port range RTP uses. The zero value lets the kernel choose.
-type PortRange struct{ First, Last int }
+// Errors of a session's methods.
+var (
+	ErrClosed           = errors.New("media session is closed")
+	ErrStarted          = errors.New("media session was started before")
+	ErrNotStarted       = errors.New("media session was not started")
+	ErrNoTelephoneEvent = errors.New("the peer takes no telephone-event")
+)
 
 // Config is what a session is opened with.
 type Config struct {
 	Local        netip.Addr // address to bind and to announce
 	Ports        PortRange
-	SymmetricRTP bool // send to where audio came from, not to what the description said (sendAudioBack)
-	Log          *slog.Logger
+	SymmetricRTP bool         // send to where audio came from, not to what the description said (sendAudioBack)
+	Log          *slog.Logger // nil: the default one
 }
 
 // Session is the audio of one call. All methods may be called from any goroutine.
-type Session struct{}
+type Session struct {
+	log        *slog.Logger
+	transport  transport
+	protection protection
+	epoch      time.Time
+	stop       chan struct{}
+	running    sync.WaitGroup
 
-// Stats is what a session has measured so far. Counters only grow; pointers are nil until there was something to measure.
-type Stats struct {
-	Codec     string // what is sent, as "PCMU/8000"
-	LocalSSRC uint32
-
-	Sent     uint64 // RTP packets sent
-	Received uint64 // RTP packets received from the peer, duplicates not counted
-	Lost     uint64 // RTP packets that never arrived
-	// Discarded packets arrived too late to be played, or when the buffer was full. They count as received.
-	Discarded  uint64
-	Duplicates uint64
-	Reordered  uint64
-	Refused    uint64 // datagrams that were not the peer's RTP or RTCP: strangers, malformed, before the start
-	SSRCs      int    // synchronisation sources seen from the peer
-
-	JitterMs *float64 // interarrival jitter, RFC 3550 A.8
-	RTTMs    *float64 // round trip by RTCP, RFC 3550 §6.4.1
-	BufferMs *float64 // delay the jitter buffer adds now
-	R, MOS   *float64 // E-model, listening here; see EModel
-	Peer     *PeerReport
-
-	FirstPacket, LastPacket time.Time // of the peer's RTP; zero when none came
-	Heard                   *Heard    // what is heard now; nil when silent
-	LastHeard               *Heard    // the last that was heard; nil when nothing ever was
-	DTMF                    string    // digits received
-	DTMFSent                string    // digits sent
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	chain   *chain // nil before the start
+	latch   latch
+	in      inbound
+	out     *outbound
+	reports reports
+	heard   *analysis
+	filters []filter
+	played  []int16
+	onDTMF  func(rune)
+	refused uint64
 }
 
-// PeerReport is what the peer's last RTCP report said of the stream we send.
-type PeerReport struct {
-	Lost         int     // packets, cumulative; duplicates can make it negative
-	FractionLost float64 // 0..1, since its report before
-	JitterMs     float64
+// Open binds an RTP (even) and RTCP (odd) port pair. Packets are refused until Start. The error wraps ErrPortsExhausted when every
+// pair of the range is taken.
+func Open(c Config) (*Session, error) {
+	if !c.Local.IsValid() {
+		return nil, errors.New("opening media: no local address")
+	}
+	t, err := listenPlain(c.Local, c.Ports)
+	if err != nil {
+		return nil, fmt.Errorf("opening media: %w", err)
+	}
+	s := newSession(c, t)
+	s.listen()
+	return s, nil
 }
 
-// Heard is the dominant tone in received audio.
-type Heard struct {
-	FrequencyHz float64
-	LevelDBm0   float64 // level of the audio, 0 dBm0 as in G.711
+func newSession(c Config, t transport) *Session {
+	log := c.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	return &Session{
+		log: log, transport: t, protection: unprotected{}, epoch: time.Now(), stop: make(chan struct{}),
+		latch: latch{symmetric: c.SymmetricRTP}, out: newOutbound(), reports: newReports(),
+	}
 }
 
-// MOSMethod names how R and MOS are made.
-const MOSMethod = "E-model, ITU-T G.107, Ie and Bpl by G.113"
-
-// Source says what a session sends: Silence, Echo or Tone.
-type Source interface {
-	// Open makes the running source for PCM at rate Hz.
-	Open(rate int) Generator
+// listen reads both ports until the transport is closed.
+func (s *Session) listen() {
+	read := func(from func([]byte) (int, netip.AddrPort, error), take func([]byte, netip.AddrPort, time.Time)) {
+		buffer := make([]byte, 2048)
+		for {
+			n, addr, err := from(buffer)
+			if err != nil {
+				return
+			}
+			take(buffer[:n], netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), time.Now())
+		}
+	}
+	s.running.Go(func() { read(s.transport.readRTP, s.onRTP) })
+	s.running.Go(func() { read(s.transport.readRTCP, s.onRTCP) })
 }
-
-// Generator is a running source.
-type Generator interface {
-	// Fill writes the next samples into out. heard is the audio played in the same moment, as many samples.
-	Fill(out, heard []int16)
-}
-
-// Silence sends silence.
-type Silence struct{}
-
-// Echo sends back what is heard, after the jitter buffer; silence while nothing is.
-type Echo struct{}
-
-// Tone sends one continuous sine.
-type Tone struct {
-	Hz        float64
-	LevelDBm0 float64 // 0 is loud, -10 is usual
-}
-
-// Open implements Source.
-func (Silence) Open(int) Generator { return nil }
-
-// Open implements Source.
-func (Echo) Open(int) Generator { return nil }
-
-// Open implements Source.
-func (t Tone) Open(rate int) Generator { return nil }
-
-// Open binds an RTP (even) and RTCP (odd) port pair. Packets are refused until Start. The error wraps ErrPortsExhausted when the
-// range is full.
-func Open(c Config) (*Session, error) { return nil, ErrPortsExhausted }
 
 // LocalRTP is the address to announce; RTCP is the port after it.
-func (s *Session) LocalRTP() netip.AddrPort { return netip.AddrPort{} }
+func (s *Session) LocalRTP() netip.AddrPort { return s.transport.localRTP() }
 
-// Start begins sending and receiving as negotiated.
-func (s *Session) Start(n sdp.Negotiated, source Source) error { return nil }
+// Start begins sending and receiving as negotiated. A nil source is Silence.
+func (s *Session) Start(n sdp.Negotiated, source Source) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case s.chain != nil:
+		return ErrStarted
+	}
+	if err := s.swap(n, source); err != nil {
+		return err
+	}
+	s.reports.schedule(time.Now())
+	s.running.Go(s.keepTime)
+	return nil
+}
 
-// Update takes over what a re-INVITE negotiated. A source equal to the running one keeps its phase.
-func (s *Session) Update(n sdp.Negotiated, source Source) error { return nil }
+// Update takes over what a further offer and answer agreed on, from the next packet on. A source equal to the running one keeps its
+// phase; nil is Silence. On an error everything stays as it was.
+func (s *Session) Update(n sdp.Negotiated, source Source) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case s.chain == nil:
+		return ErrNotStarted
+	}
+	return s.swap(n, source)
+}
 
-// SendDTMF queues digits (0-9 * # A-D, "," is a pause) as RFC 4733 events and returns at once.
-func (s *Session) SendDTMF(digits string) error { return nil }
+// swap builds the chain for a negotiation and puts it in place of the old one.
+func (s *Session) swap(n sdp.Negotiated, source Source) error {
+	c, err := newChain(n, source, s.chain)
+	if err != nil {
+		return err
+	}
+	old := s.chain
+	s.chain = c
+	clock := c.negotiated.Codec.Clock
+	if old == nil || old.rate != c.rate || old.negotiated.Codec.Clock != clock {
+		s.heard = newAnalysis(c.rate)
+		s.filters = []filter{s.heard}
+		s.in.playout = newPlayout(clock, c.rate, int64(c.step))
+		s.in.events = dtmf.NewReceiver(clock)
+		s.out.events = dtmf.NewSender(clock)
+	}
+	s.in.playout.step = int64(c.step)
+	if old == nil || old.negotiated.Remote != n.Remote || old.negotiated.RemoteRTCP != n.RemoteRTCP {
+		s.reports.learned = netip.AddrPort{}
+	}
+	s.latch.signal(n.Remote)
+	return nil
+}
+
+// SendDTMF queues digits (0-9 * # A-D, a comma is a pause of 2 s) as RFC 4733 events and returns at once.
+func (s *Session) SendDTMF(digits string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case s.chain == nil:
+		return ErrNotStarted
+	case s.chain.negotiated.TelephoneEventPT < 0:
+		return ErrNoTelephoneEvent
+	}
+	return s.out.events.Queue(digits)
+}
 
 // SetOnDTMF names who is told each received digit, once, when it begins. It must not block.
-func (s *Session) SetOnDTMF(f func(digit rune)) {}
-
-// Stats is a snapshot. It stays readable after Close.
-func (s *Session) Stats() Stats { return Stats{} }
+func (s *Session) SetOnDTMF(f func(digit rune)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onDTMF = f
+}
 
 // Close sends an RTCP BYE, frees the ports and waits until nothing of the session runs. Closing twice is harmless.
-func (s *Session) Close() error { return nil }
+func (s *Session) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		s.running.Wait()
+		return nil
+	}
+	s.closed = true
+	close(s.stop)
+	s.bye(time.Now())
+	s.mu.Unlock()
+	err := s.transport.close()
+	s.running.Wait()
+	if err != nil {
+		return fmt.Errorf("closing media: %w", err)
+	}
+	return nil
+}

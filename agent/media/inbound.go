@@ -1,0 +1,169 @@
+package media
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/softphone-operator/softphone-operator/agent/dtmf"
+)
+
+// maxDigits is how many digits of a call are kept for its record.
+const maxDigits = 1024
+
+// inbound is the RTP stream we receive, from whichever source (SSRC) the peer sends it.
+type inbound struct {
+	packet    rtp.Packet // scratch
+	reception reception  // of the current source
+	any       bool       // a source was heard
+	ssrcs     int
+
+	// What sources before the current one left behind.
+	lostBefore, uniqueBefore, expectedBefore int64
+
+	duplicates, reordered uint64
+	first, last           time.Time
+
+	playout *playout
+	events  *dtmf.Receiver
+	digits  []byte
+
+	pending   []byte // first packet of a source on probation
+	pendingAt time.Time
+}
+
+// begin turns to a new source, or to a source that began anew.
+func (in *inbound) begin(ssrc uint32, seq uint16) int64 {
+	if in.any {
+		in.lostBefore += in.reception.lost()
+		in.uniqueBefore += in.reception.unique
+		in.expectedBefore += in.reception.expected()
+	}
+	if !in.any || in.reception.ssrc != ssrc {
+		in.ssrcs++
+	}
+	in.any = true
+	in.playout.reset()
+	in.events = dtmf.NewReceiver(in.playout.clock)
+	return in.reception.begin(ssrc, seq)
+}
+
+// received, lost and expected count the packets of all sources.
+func (in *inbound) received() int64 { return in.uniqueBefore + in.reception.unique }
+
+func (in *inbound) lost() int64 {
+	if !in.any {
+		return 0
+	}
+	return in.lostBefore + in.reception.lost()
+}
+
+func (in *inbound) expected() int64 {
+	if !in.any {
+		return 0
+	}
+	return in.expectedBefore + in.reception.expected()
+}
+
+// onRTP takes a datagram from the RTP port.
+func (s *Session) onRTP(b []byte, from netip.AddrPort, now time.Time) {
+	if len(b) > 1 && b[1] >= 192 && b[1] <= 223 { // RFC 5761 §4: RTCP on the same port
+		s.onRTCP(b, from, now)
+		return
+	}
+	s.mu.Lock()
+	early, digit := s.receive(b, from, now)
+	tell := s.onDTMF
+	s.mu.Unlock()
+	for _, d := range [...]rune{early, digit} {
+		if d != 0 && tell != nil {
+			tell(d)
+		}
+	}
+}
+
+// receive judges a datagram and takes it in. It gives the digits that began with it, and with the packet it vouched for.
+func (s *Session) receive(b []byte, from netip.AddrPort, now time.Time) (early, digit rune) {
+	in := &s.in
+	if s.chain == nil || !s.parse(b) {
+		s.refused++
+		return 0, 0
+	}
+	switch s.latch.admit(from, in.packet.SSRC, in.packet.SequenceNumber, now) {
+	case refused:
+		s.refused++
+		return 0, 0
+	case pending:
+		if in.pendingAt = now; len(in.pending) > 0 {
+			s.refused++ // the one before was not vouched for
+		}
+		in.pending = append(in.pending[:0], b...)
+		return 0, 0
+	case confirmed:
+		if s.parse(in.pending) {
+			early = s.take(in.pendingAt)
+		}
+		in.pending = in.pending[:0]
+		s.parse(b)
+	}
+	return early, s.take(now)
+}
+
+// parse reads a datagram into the scratch packet; false when it is no RTP of ours.
+func (s *Session) parse(b []byte) bool {
+	b, err := s.protection.unprotectRTP(b)
+	return err == nil && len(b) >= 12 && b[0]>>6 == 2 && s.in.packet.Unmarshal(b) == nil
+}
+
+// take counts the scratch packet and hands it on by what it carries.
+func (s *Session) take(now time.Time) (digit rune) {
+	in, h := &s.in, &s.in.packet.Header
+	var ext int64
+	if !in.any || h.SSRC != in.reception.ssrc {
+		ext = in.begin(h.SSRC, h.SequenceNumber)
+	} else {
+		var v verdict
+		switch ext, v = in.reception.update(h.SequenceNumber); v {
+		case duplicate:
+			in.duplicates++
+			return 0
+		case jumped:
+			s.refused++
+			return 0
+		case reordered:
+			in.reordered++
+		case restarted:
+			ext = in.begin(h.SSRC, h.SequenceNumber)
+		}
+	}
+	if in.first.IsZero() {
+		in.first = now
+	}
+	in.last = now
+	kind, arrival := s.chain.kinds[h.PayloadType], s.ticksAt(now)
+	if kind == audioPayload {
+		in.reception.arrived(arrival, h.Timestamp)
+	}
+	if s.chain.negotiated.Direction.Receives() {
+		audio := kind == audioPayload && len(in.packet.Payload) > 0
+		in.playout.put(ext, h.Timestamp, arrival, h.PayloadType, audio, in.packet.Payload)
+	}
+	if kind != eventPayload {
+		return 0
+	}
+	u, ok := in.events.Push(h.Timestamp, h.Marker, in.packet.Payload)
+	if !ok || !u.Began {
+		return 0
+	}
+	if len(in.digits) < maxDigits {
+		in.digits = append(in.digits, byte(u.Digit))
+	}
+	return u.Digit
+}
+
+// ticksAt is a moment in RTP ticks since the session was opened.
+func (s *Session) ticksAt(t time.Time) int64 {
+	d, clock := t.Sub(s.epoch), int64(s.in.playout.clock)
+	return int64(d/time.Second)*clock + int64(d%time.Second)*clock/int64(time.Second)
+}

@@ -1,0 +1,101 @@
+package media
+
+import (
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/agent/codec"
+)
+
+// MOSMethod names how R and MOS are made.
+const MOSMethod = "E-model of ITU-T G.107, Ie and Bpl of G.113 Appendix I"
+
+// mosAfter is how long the peer's stream must have been heard before its quality is judged.
+const mosAfter = time.Second
+
+// Stats is what a session has measured so far. Counters only grow; pointers are nil until there was something to measure.
+type Stats struct {
+	Codec     string // what is sent, as "PCMU/8000"; empty before the start
+	LocalSSRC uint32
+
+	Sent       uint64 // RTP packets sent
+	SendErrors uint64 // RTP packets the network would not take
+	Received   uint64 // RTP packets of the peer, duplicates not counted
+	Lost       uint64 // RTP packets of the peer that never came
+	Discarded  uint64 // RTP packets that came too late to be played, or were too many; they count as received, too
+	Duplicates uint64
+	Reordered  uint64 // RTP packets that came after a later one
+	Refused    uint64 // datagrams that were not the peer's: strangers', malformed, before the start
+	SSRCs      int    // synchronisation sources of the peer
+
+	JitterMs *float64    // interarrival jitter (RFC 3550 A.8)
+	RTTMs    *float64    // round trip (RFC 3550 §6.4.1)
+	BufferMs *float64    // delay the jitter buffer adds at present
+	R, MOS   *float64    // quality of what is heard here; see MOSMethod
+	Peer     *PeerReport // how the peer receives us
+
+	FirstPacket, LastPacket time.Time // of the peer's RTP; zero when none came
+	Heard                   *Heard    // what is heard now; nil when the last second was silent
+	LastHeard               *Heard    // the last that was heard; nil when nothing ever was
+	DTMF                    string    // digits received by telephone-event
+	DTMFSent                string    // digits sent by telephone-event
+}
+
+// Stats is a snapshot. It stays readable after Close.
+func (s *Session) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Stats{LocalSSRC: s.out.header.SSRC, Refused: s.refused}
+	if s.chain == nil {
+		return st
+	}
+	in, o := &s.in, s.out
+	st.Codec = s.chain.negotiated.Codec.String()
+	st.Sent, st.SendErrors = o.packets.Load(), o.failures.Load()
+	st.Received, st.Lost = uint64(in.received()), uint64(in.lost())
+	st.Discarded, st.Duplicates, st.Reordered, st.SSRCs = in.playout.discarded, in.duplicates, in.reordered, in.ssrcs
+	st.FirstPacket, st.LastPacket = in.first, in.last
+	st.Heard, st.LastHeard = s.heard.now(), s.heard.last()
+	st.DTMF, st.DTMFSent = string(in.digits), string(o.digits)
+	if p := s.reports.peer; p != nil {
+		copied := *p
+		st.Peer = &copied
+	}
+	if rtt := s.reports.rtt; rtt != nil {
+		st.RTTMs = milliseconds(rtt.Seconds())
+	}
+	clock := float64(in.playout.clock)
+	if in.reception.unique > 1 {
+		st.JitterMs = milliseconds(in.reception.jitter / clock)
+	}
+	if in.playout.running {
+		st.BufferMs = milliseconds(float64(in.playout.lag) / clock)
+	}
+	s.rate(&st)
+	return st
+}
+
+// rate judges the quality of what is heard. The delay is half the round trip, when that is known, the packet time and the buffer.
+func (s *Session) rate(st *Stats) {
+	if st.LastPacket.Sub(st.FirstPacket) < mosAfter {
+		return
+	}
+	delay := float64(s.chain.negotiated.PTime)
+	if st.RTTMs != nil {
+		delay += *st.RTTMs / 2
+	}
+	if st.BufferMs != nil {
+		delay += *st.BufferMs
+	}
+	spec, _ := codec.Find(s.chain.negotiated.Codec)
+	model := EModel{
+		Ie: spec.Impairment.Ie, Bpl: spec.Impairment.Bpl, DelayMs: delay,
+		LossPercent: 100 * float64(st.Lost+st.Discarded) / float64(max(s.in.expected(), 1)),
+	}
+	r, mos := model.R(), model.MOS()
+	st.R, st.MOS = &r, &mos
+}
+
+func milliseconds(seconds float64) *float64 {
+	ms := 1000 * seconds
+	return &ms
+}
