@@ -1,0 +1,299 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/softphone-operator/softphone-operator/agent/call"
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// pretender is an agent that does what a test tells it.
+type pretender struct {
+	notReady string
+	err      error
+	dialled  []Dial
+	hungUp   []string
+}
+
+func (p *pretender) Ready() (bool, string) { return p.notReady == "", p.notReady }
+
+func (p *pretender) Status() Status {
+	return Status{
+		Agent:    AgentStatus{Name: "agent-0"},
+		Lines:    []LineStatus{{Name: "alice", State: delivery.Registered}},
+		Rejected: []delivery.Rejected{{File: "bob.xml", Reason: "bob.xml:1:1: no"}},
+		Calls:    []call.Record{},
+	}
+}
+
+func (p *pretender) Dial(_ context.Context, d Dial) (string, error) {
+	if p.err != nil {
+		return "", p.err
+	}
+	p.dialled = append(p.dialled, d)
+	return "call-1", nil
+}
+
+func (p *pretender) Call(id string) (call.Record, error) {
+	if id != "call-1" {
+		return call.Record{}, fmt.Errorf("%w: %q", call.ErrNoCall, id)
+	}
+	return call.Record{ID: id, Line: "alice", State: call.Established}, p.err
+}
+
+func (p *pretender) Hangup(id string) error {
+	p.hungUp = append(p.hungUp, id)
+	return p.err
+}
+
+// serve runs a listener for the test and gives its URL.
+func serve(t *testing.T, o Options) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Log = slog.New(slog.DiscardHandler)
+	if o.Metrics == nil {
+		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "m 1\n") })
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- Serve(ctx, l, o) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return "http://" + l.Addr().String()
+}
+
+// ask sends a request and gives status and body. Headers come as pairs; Host is one.
+func ask(t *testing.T, method, url, body string, headers ...string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		if headers[i] == "Host" {
+			req.Host = headers[i+1]
+		}
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(answer)
+}
+
+func TestWhoServesWhat(t *testing.T) {
+	everything := serve(t, Options{Agent: &pretender{}, Health: true, Control: true})
+	health := serve(t, Options{Agent: &pretender{}, Health: true})
+	control := serve(t, Options{Agent: &pretender{}, Control: true})
+	for _, c := range []struct {
+		path                        string
+		everything, health, control int
+	}{
+		{"/healthz", 200, 200, 404},
+		{"/readyz", 200, 200, 404},
+		{"/metrics", 200, 200, 404},
+		{"/statusz", 200, 404, 200},
+		{"/calls", 200, 404, 200},
+		{"/calls/call-1", 200, 404, 200},
+		{"/nothing", 404, 404, 404},
+	} {
+		for who, want := range map[string]int{everything: c.everything, health: c.health, control: c.control} {
+			if got, _ := ask(t, "GET", who+c.path, ""); got != want {
+				t.Errorf("%s: %d, want %d", c.path, got, want)
+			}
+		}
+	}
+}
+
+func TestNotReadySaysWhatIsMissing(t *testing.T) {
+	url := serve(t, Options{Agent: &pretender{notReady: "no snapshot"}, Health: true})
+	if code, said := ask(t, "GET", url+"/readyz", ""); code != 503 || !strings.Contains(said, "no snapshot") {
+		t.Errorf("%d %q", code, said)
+	}
+	if code, _ := ask(t, "GET", url+"/healthz", ""); code != 200 {
+		t.Errorf("healthz: %d; a registrar outage must not restart a pod", code)
+	}
+}
+
+func TestRefusalsAndTheirCodes(t *testing.T) {
+	long := `{"line":"alice","to":"` + strings.Repeat("1", maxBody) + `"}`
+	for _, c := range []struct {
+		says, body string
+		err        error
+		code       int
+		reason     string
+	}{
+		{"fine", `{"line":"alice","to":"bob","seconds":5,"toneHz":1004,"headers":{"X-A":"b"},"confirm":true,"dtmf":"1"}`, nil, 201, ""},
+		{"not JSON", `hello`, nil, 400, "BadRequest"},
+		{"two values", `{"line":"a","to":"b"}{}`, nil, 400, "BadRequest"},
+		{"a mistyped field", `{"line":"a","to":"b","second":5}`, nil, 400, "BadRequest"},
+		{"too long", long, nil, 400, "BadRequest"},
+		{"no line", `{"to":"b"}`, nil, 400, "BadRequest"},
+		{"no target", `{"line":"a"}`, nil, 400, "BadRequest"},
+		{"negative time", `{"line":"a","to":"b","seconds":-1}`, nil, 400, "BadRequest"},
+		{"a tone nobody can hear", `{"line":"a","to":"b","toneHz":9000}`, nil, 400, "BadRequest"},
+		{"unknown line", `{"line":"a","to":"b"}`, ErrUnknownLine, 404, "UnknownLine"},
+		{"not registered", `{"line":"a","to":"b"}`, ErrNotRegistered, 409, "NotRegistered"},
+		{"suspended", `{"line":"a","to":"b"}`, ErrSuspended, 409, "Suspended"},
+		{"draining", `{"line":"a","to":"b"}`, call.ErrDraining, 409, "Draining"},
+		{"closed", `{"line":"a","to":"b"}`, call.ErrClosed, 409, "Draining"},
+		{"too many calls", `{"line":"a","to":"b"}`, call.ErrTooMany, 429, "TooManyCalls"},
+		{"bad target", `{"line":"a","to":"<"}`, call.ErrBadTarget, 400, "BadTarget"},
+		{"bad header", `{"line":"a","to":"b"}`, call.ErrBadHeader, 400, "BadHeader"},
+		{"bad digits", `{"line":"a","to":"b"}`, call.ErrBadDigits, 400, "BadDigits"},
+		{"no such flow", `{"line":"a","to":"b","flow":"x"}`, ErrNoFlow, 400, "UnknownFlow"},
+		{"no such host", `{"line":"a","to":"b"}`, ua.ErrHostNotFound, 502, "HostNotFound"},
+		{"DNS silent", `{"line":"a","to":"b"}`, ua.ErrDNS, 502, "DNSFailure"},
+		{"too slow", `{"line":"a","to":"b"}`, context.DeadlineExceeded, 504, "Timeout"},
+		{"our fault", `{"line":"a","to":"b"}`, errors.New("oops"), 500, "Internal"},
+	} {
+		agent := &pretender{}
+		if c.err != nil {
+			agent.err = fmt.Errorf("%w: because", c.err)
+		}
+		code, answer := ask(t, "POST", serve(t, Options{Agent: agent, Control: true})+"/calls", c.body)
+		if code != c.code {
+			t.Errorf("%s: %d %s, want %d", c.says, code, answer, c.code)
+			continue
+		}
+		if c.code == 201 {
+			if d := agent.dialled[0]; d.Line != "alice" || d.To != "bob" || d.Seconds != 5 || d.ToneHz != 1004 || d.Headers["X-A"] != "b" || !d.Confirm || d.DTMF != "1" {
+				t.Errorf("%s: the agent was told %+v", c.says, d)
+			}
+			if !strings.Contains(answer, `"id": "call-1"`) {
+				t.Errorf("%s: answered %s", c.says, answer)
+			}
+			continue
+		}
+		var said Error
+		if err := json.Unmarshal([]byte(answer), &said); err != nil || said.Reason != c.reason || said.Message == "" {
+			t.Errorf("%s: answered %s (%v), want reason %s", c.says, answer, err, c.reason)
+		}
+		if len(agent.dialled) > 0 {
+			t.Errorf("%s: a call was placed", c.says)
+		}
+	}
+}
+
+func TestACallIsShownAndEnded(t *testing.T) {
+	agent := &pretender{}
+	url := serve(t, Options{Agent: agent, Control: true})
+	if code, body := ask(t, "GET", url+"/calls/call-1", ""); code != 200 || !strings.Contains(body, `"state": "established"`) {
+		t.Errorf("%d %s", code, body)
+	}
+	if code, body := ask(t, "GET", url+"/calls/nobody", ""); code != 404 || !strings.Contains(body, "UnknownCall") {
+		t.Errorf("%d %s", code, body)
+	}
+	if code, _ := ask(t, "DELETE", url+"/calls/call-1", ""); code != 204 || len(agent.hungUp) != 1 {
+		t.Errorf("%d, hung up %v", code, agent.hungUp)
+	}
+}
+
+// TestStatuszHasTheNamesOthersScriptAgainst holds the JSON names.
+func TestStatuszHasTheNamesOthersScriptAgainst(t *testing.T) {
+	_, body := ask(t, "GET", serve(t, Options{Agent: &pretender{}, Control: true})+"/statusz", "")
+	var got struct {
+		Lines    []map[string]any
+		Rejected []map[string]any
+		Calls    []any
+	}
+	if err := json.NewDecoder(bytes.NewBufferString(body)).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"name", "state", "server", "contact", "lastCode", "lastReason", "configHash", "effectiveHash"} {
+		if _, there := got.Lines[0][name]; !there {
+			t.Errorf("a line has no %s: %s", name, body)
+		}
+	}
+	if got.Rejected[0]["file"] != "bob.xml" || got.Rejected[0]["reason"] == "" || got.Calls == nil {
+		t.Errorf("rejected or calls: %s", body)
+	}
+}
+
+func TestBrowsersAreKeptOut(t *testing.T) {
+	agent := &pretender{}
+	url := serve(t, Options{Agent: agent, Control: true})
+	body := `{"line":"alice","to":"+1900"}`
+	for says, c := range map[string]struct {
+		headers []string
+		code    int
+	}{
+		"a page of somebody else":       {[]string{"Origin", "https://evil.example", "Content-Type", "text/plain"}, 403},
+		"the same, by fetch metadata":   {[]string{"Sec-Fetch-Site", "cross-site"}, 403},
+		"a name that was bent to us":    {[]string{"Host", "evil.example"}, 403},
+		"a program that says localhost": {[]string{"Host", "localhost:8081"}, 201},
+		"a program that says ::1":       {[]string{"Host", "[::1]:8081"}, 201},
+	} {
+		if code, answer := ask(t, "POST", url+"/calls", body, c.headers...); code != c.code {
+			t.Errorf("%s: %d %s, want %d", says, code, answer, c.code)
+		}
+	}
+}
+
+func TestTheTokenIsAskedForAndReadAnew(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	url := serve(t, Options{Agent: &pretender{}, Control: true, TokenFile: file})
+	put := func(content string) {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(says string, want int, headers ...string) {
+		t.Helper()
+		if code, answer := ask(t, "GET", url+"/statusz", "", headers...); code != want {
+			t.Errorf("%s: %d %s, want %d", says, code, answer, want)
+		}
+	}
+	expect("no token file", 503, "Authorization", "Bearer x")
+	put("")
+	expect("an empty token lets nobody in", 503, "Authorization", "Bearer ")
+	put("one\n")
+	expect("no token", 401)
+	expect("a wrong one", 401, "Authorization", "Bearer two")
+	expect("the right one, from any name", 200, "Authorization", "Bearer one", "Host", "agent.example")
+	put("two")
+	expect("the old one after a rotation", 401, "Authorization", "Bearer one")
+	expect("the new one", 200, "Authorization", "Bearer two")
+}
+
+func TestControlOnTheNetworkNeedsAToken(t *testing.T) {
+	l, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = Serve(t.Context(), l, Options{Agent: &pretender{}, Control: true, Log: slog.New(slog.DiscardHandler)})
+	if err == nil || !strings.Contains(err.Error(), "--control-token-file") {
+		t.Errorf("served without a token: %v", err)
+	}
+}
