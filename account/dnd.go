@@ -96,7 +96,7 @@ func canonicalDNDEntry(e Element) Element {
 }
 
 func canonicalContact(c Element) Element {
-	if c.Name != "contactInfo" || len(c.Children) == 0 {
+	if c.Name != "contactInfo" || len(c.Children) == 0 || c.hasText() {
 		return c
 	}
 	attrs := slices.Clone(c.Attrs)

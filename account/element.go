@@ -30,6 +30,11 @@ func (e *Element) childText(name string) (string, bool) {
 	return "", false
 }
 
+// hasText tells whether there is text in the element, between its elements or instead.
+func (e *Element) hasText() bool {
+	return e.Text != "" || slices.ContainsFunc(e.Children, func(c Element) bool { return c.Name == "" })
+}
+
 // attr is the value of an attribute, empty when there is none.
 func (e *Element) attr(name string) string {
 	v, _ := e.Attr(name)

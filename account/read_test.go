@@ -69,11 +69,19 @@ func TestCostlyInputIsBounded(t *testing.T) {
 		"the same node again":     {fill("<account>", "<a/>", "</account>"), ""},
 		"one long text":           {fill("<account><x>", "a", "</x></account>"), ""},
 		"one text in small steps": {fill("<account><x>", "a<!---->", "</x></account>"), ""},
+		"a list of many numbers":  {"<account><codecOrder>" + numbers(150000, ",", "") + "</codecOrder></account>", ""},
+		"many unknown nodes":      {"<account>" + numbers(60000, "<n", "/>") + "</account>", ""},
+		"many entries to compare": {"<account><blf operation='subnode-union'>" + numbers(50000, "<uri>", "</uri>") + "</blf></account>", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			_, _, err := Read(strings.NewReader(tt.input), ReadOptions{Mode: Fetched})
+			docs, _, err := Read(strings.NewReader(tt.input), ReadOptions{Mode: Fetched})
+			for _, d := range docs { // none of this may take time that grows faster than the document
+				d.Validate(Fetched)
+				Effective(Merge(Layer{Doc: d}, Layer{Doc: d}))
+				Diff(d, &Document{})
+			}
 			runtime.ReadMemStats(&after)
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("error %v, want %q", err, tt.want)
@@ -83,6 +91,15 @@ func TestCostlyInputIsBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// numbers is before0after before1after …
+func numbers(n int, before, after string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprint(&b, before, i, after)
+	}
+	return b.String()
 }
 
 func TestLimitsAreInclusive(t *testing.T) {

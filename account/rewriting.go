@@ -66,10 +66,11 @@ func clauseElements(name string, list []Clause) []Element {
 	return out
 }
 
-// canonicalRule wraps the conditions and actions that stand directly under a rule.
+// canonicalRule wraps the conditions and actions that stand directly under a rule. A
+// rule that holds more than rules do is left as it is.
 func canonicalRule(rule Element) Element {
 	flat := func(e Element) bool { return e.Name == "condition" || e.Name == "action" }
-	if rule.Name != "rule" || !slices.ContainsFunc(rule.Children, flat) {
+	if rule.Name != "rule" || rule.hasText() || !slices.ContainsFunc(rule.Children, flat) {
 		return rule
 	}
 	conditions, actions := Element{Name: "conditions"}, Element{Name: "actions"}
@@ -80,12 +81,15 @@ func canonicalRule(rule Element) Element {
 			conditions.Children = append(conditions.Children, e)
 		case "action":
 			actions.Children = append(actions.Children, e)
-		case "conditions":
-			conditions.Children = append(conditions.Children, e.Children...)
-			conditions.Attrs = append(conditions.Attrs, e.Attrs...)
-		case "actions":
-			actions.Children = append(actions.Children, e.Children...)
-			actions.Attrs = append(actions.Attrs, e.Attrs...)
+		case "conditions", "actions":
+			if e.hasText() || len(e.Attrs) > 0 {
+				return rule
+			}
+			into := &conditions
+			if e.Name == "actions" {
+				into = &actions
+			}
+			into.Children = append(into.Children, e.Children...)
 		default:
 			others = append(others, e)
 		}

@@ -133,14 +133,14 @@ func (r *Row) allowsEmpty() bool {
 
 type schema struct {
 	rows []Row
-	// index finds a row by name and alias.
-	index map[string]int
+	// index finds a row by name and alias, folded by either in lower case.
+	index, folded map[string]int
 }
 
 var table = sync.OnceValue(buildSchema)
 
 func buildSchema() schema {
-	s := schema{index: map[string]int{}}
+	s := schema{index: map[string]int{}, folded: map[string]int{}}
 	sections := documentRows()
 	documented := len(sections)
 	for i, sec := range append(sections, bonusRows()...) {
@@ -154,6 +154,7 @@ func buildSchema() schema {
 			}
 			for _, name := range append([]string{row.Name}, row.Aliases...) {
 				s.index[name] = len(s.rows)
+				s.folded[strings.ToLower(name)] = len(s.rows)
 			}
 			s.rows = append(s.rows, row)
 		}

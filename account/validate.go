@@ -107,10 +107,8 @@ func judgeCharacters(text string) remark {
 
 // judgeUnknown helps with names that are known in another case.
 func judgeUnknown(name string) []remark {
-	for known := range table().index {
-		if strings.EqualFold(known, name) {
-			return []remark{remarkf(odd, "is unknown and carried unused; %s is known", canonicalName(known))}
-		}
+	if row, ok := table().folded[strings.ToLower(name)]; ok {
+		return []remark{remarkf(odd, "is unknown and carried unused; %s is known", table().rows[row].Name)}
 	}
 	return nil
 }

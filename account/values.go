@@ -187,10 +187,12 @@ func judgeEnum(row *Row, text string) remark {
 func judgeCSV(row *Row, text string) remark {
 	items := splitCSV(text)
 	var unknown []string
-	for i, item := range items {
-		if slices.Contains(items[:i], item) {
+	seen := make(map[string]bool, len(items))
+	for _, item := range items {
+		if seen[item] {
 			return remarkf(wrong, "%s is listed twice", quote(item))
 		}
+		seen[item] = true
 		if slices.Contains(row.Enum, item) {
 			continue
 		}
