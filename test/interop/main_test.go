@@ -1,0 +1,81 @@
+// Package interop runs the agent, the real program, against the real peers its
+// users have: kamailio as registrar and proxy, sipp and baresip as the other end.
+package interop
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+)
+
+// program is the agent built for this run.
+var program string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "interop-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	program = filepath.Join(dir, "agent")
+	build := exec.Command("go", "build", "-o", program, "../../cmd/agent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	outcomes.print()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// outcomes is the table printed at the end: what was tried, with whom, and what
+// came of it.
+var outcomes table
+
+type table struct {
+	mu   sync.Mutex
+	rows []row
+}
+
+type row struct{ test, peer, outcome, result string }
+
+// outcome notes what a test has shown. It is called in the end; the row says
+// FAILED when the test did.
+func outcome(t *testing.T, peer, format string, args ...any) {
+	t.Helper()
+	said := fmt.Sprintf(format, args...)
+	t.Cleanup(func() {
+		r := row{test: strings.TrimPrefix(t.Name(), "Test"), peer: peer, outcome: said, result: "ok"}
+		if t.Failed() {
+			r.result = "FAILED"
+		}
+		outcomes.mu.Lock()
+		defer outcomes.mu.Unlock()
+		outcomes.rows = append(outcomes.rows, r)
+	})
+}
+
+func (o *table) print() {
+	if len(o.rows) == 0 {
+		return
+	}
+	slices.SortStableFunc(o.rows, func(a, b row) int { return strings.Compare(a.peer, b.peer) })
+	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "\nPEER\tTEST\tOUTCOME\tRESULT")
+	for _, r := range o.rows {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.peer, r.test, r.outcome, r.result)
+	}
+	_ = w.Flush()
+}
+
+// ms rounds a duration for the table.
+func ms(d time.Duration) string { return d.Round(time.Millisecond).String() }
