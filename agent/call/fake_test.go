@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +67,7 @@ func (b *bench) finish() {
 	}
 	b.checkSecrets()
 	for i, m := range b.audio {
-		if !m.closed {
+		if !m.has().closed {
 			b.t.Errorf("audio session %d was never closed", i)
 		}
 	}
@@ -117,12 +118,39 @@ func (b *bench) openMedia(c media.Config) (call.Media, error) {
 // checkSecrets looks for the password in everything that was told.
 func (b *bench) checkSecrets() {
 	b.t.Helper()
-	told := b.logs.String() + fmt.Sprintf("%+v", b.seen) + fmt.Sprintf("%+v", b.set.Records())
+	told := b.logs.String() + fmt.Sprintf("%+v", b.told()) + fmt.Sprintf("%+v", b.set.Records())
 	for _, secret := range []string{"top-secret", `response="`, "Digest "} {
 		if strings.Contains(told, secret) {
 			b.t.Errorf("%q was told in a log or record", secret)
 		}
 	}
+}
+
+// told are the records OnChange was given.
+func (b *bench) told() []call.Record {
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.seen)
+}
+
+// sessions counts the audio sessions ever opened.
+func (b *bench) sessions() int {
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.audio)
+}
+
+// session is the first audio session.
+func (b *bench) session() *fakeMedia {
+	b.t.Helper()
+	if b.sessions() == 0 {
+		b.t.Fatal("there is no audio session")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.audio[0]
 }
 
 // record gives the only call's record.
@@ -161,15 +189,32 @@ func (b *bench) wantState(want call.State) {
 // --- audio
 
 type fakeMedia struct {
-	local   netip.AddrPort
-	mu      sync.Mutex
+	local  netip.AddrPort
+	onDTMF func(rune)
+	mu     sync.Mutex
+	played
+}
+
+// played is what a session was told to do.
+type played struct {
 	agreed  []sdp.Negotiated
 	source  media.Source
 	started bool
 	closed  bool
 	sent    string
-	onDTMF  func(rune)
 	stats   media.Stats
+}
+
+func (m *fakeMedia) has() played {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.played
+}
+
+func (m *fakeMedia) measured(s media.Stats) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stats = s
 }
 
 func (m *fakeMedia) LocalRTP() netip.AddrPort { return m.local }
@@ -306,6 +351,17 @@ func (n *network) only(method sip.RequestMethod) *clientTx {
 		n.t.Fatalf("%d %s sent, want 1", len(txs), method)
 	}
 	return txs[0]
+}
+
+// ack gives one of the ACKs sent.
+func (n *network) ack(i int) *sip.Request {
+	n.t.Helper()
+	if i >= n.ackCount() {
+		n.t.Fatalf("no ACK %d", i)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.acks[i]
 }
 
 func (n *network) ackCount() int {

@@ -29,7 +29,7 @@ func TestIncoming(t *testing.T) {
 			if got := p.tx.codes(); got != "100 200" {
 				b.t.Errorf("2xx sent again after its ACK: %s", got)
 			}
-			b.audio[0].stats = media.Stats{Sent: 250, Received: 249, Lost: 1}
+			b.session().measured(media.Stats{Sent: 250, Received: 249, Lost: 1})
 			bye := p.send("BYE")
 			if got := bye.codes(); got != "200" {
 				b.t.Errorf("BYE answered %s", got)
@@ -42,8 +42,8 @@ func TestIncoming(t *testing.T) {
 			if r.Codec != "PCMU/8000" || r.Direction != call.In || r.Remote != "sip:2000@pbx.test" || r.CallID != "a" || r.SetupMs == nil || *r.SetupMs != 0 {
 				b.t.Errorf("record is %+v", r)
 			}
-			if b.audio[0].source != (media.Echo{}) {
-				b.t.Errorf("source is %T, want echo", b.audio[0].source)
+			if b.session().has().source != (media.Echo{}) {
+				b.t.Errorf("source is %T, want echo", b.session().has().source)
 			}
 		}},
 		"a call rings, is answered after the delay, and the record says how long that took": {
@@ -53,7 +53,7 @@ func TestIncoming(t *testing.T) {
 					b.t.Fatalf("answered %s, want 100 180", got)
 				}
 				b.wantState(call.Ringing)
-				if len(b.audio) != 0 {
+				if b.sessions() != 0 {
 					b.t.Error("ports are taken while the call rings")
 				}
 				time.Sleep(3 * time.Second)
@@ -92,7 +92,7 @@ func TestIncoming(t *testing.T) {
 			b.set.HandleRequest(asRequest(req), p.tx)
 			synctest.Wait()
 			b.wantEnd(487, call.Remote, "cancelled by the caller")
-			if len(b.audio) != 0 {
+			if b.sessions() != 0 {
 				b.t.Error("ports were taken for a call that was cancelled")
 			}
 		}},
@@ -215,11 +215,11 @@ func TestIncoming(t *testing.T) {
 			if offer.StatusCode != 200 || err != nil || d.Media[0].Port != 20000 {
 				b.t.Fatalf("answered %d with %v (%v)", offer.StatusCode, d, err)
 			}
-			if b.audio[0].started {
+			if b.session().has().started {
 				b.t.Error("audio runs before the answer")
 			}
 			p.ack(sdpBody(offerPCMU)...)
-			if n := b.audio[0].last(b.t); n.Remote.String() != "192.0.2.9:4000" {
+			if n := b.session().last(b.t); n.Remote.String() != "192.0.2.9:4000" {
 				b.t.Errorf("audio goes to %s", n.Remote)
 			}
 			if r := b.record(); r.Codec != "PCMU/8000" {
@@ -251,12 +251,12 @@ func TestIncoming(t *testing.T) {
 		"received digits are in the record": {autoAnswer, func(b *bench) {
 			p := b.invite("a", sdpBody(offerPCMU)...)
 			p.ack()
-			b.audio[0].onDTMF('1')
+			b.session().onDTMF('1')
 			synctest.Wait()
 			if got := p.send("INFO", "Content-Type: application/dtmf-relay", "", "Signal=#\r\nDuration=160\r\n").codes(); got != "200" {
 				b.t.Errorf("INFO answered %s", got)
 			}
-			b.audio[0].onDTMF('2')
+			b.session().onDTMF('2')
 			if r := b.record(); r.DTMF != "1#2" {
 				b.t.Errorf("digits are %q, want 1#2", r.DTMF)
 			}

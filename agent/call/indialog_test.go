@@ -58,11 +58,11 @@ func TestInDialog(t *testing.T) {
 					b.t.Errorf("answer %d has origin %+v, the first had %+v", i, answer.Origin, first.Origin)
 				}
 			}
-			if n := b.audio[0].last(b.t); n.Remote.String() != "192.0.2.9:4002" {
+			if n := b.session().last(b.t); n.Remote.String() != "192.0.2.9:4002" {
 				b.t.Errorf("audio goes to %s", n.Remote)
 			}
-			if len(b.audio) != 1 {
-				b.t.Errorf("%d audio sessions", len(b.audio))
+			if b.sessions() != 1 {
+				b.t.Errorf("%d audio sessions", b.sessions())
 			}
 		}},
 		"a changed answer has the next version, an unchanged one the same": {autoAnswer, func(b *bench) {
@@ -88,7 +88,7 @@ func TestInDialog(t *testing.T) {
 				b.t.Fatalf("answered %s with %+v", tx.codes(), d)
 			}
 			p.ack(reoffer("sendrecv")...)
-			if n := b.audio[0].last(b.t); n.Remote.String() != "192.0.2.9:4002" {
+			if n := b.session().last(b.t); n.Remote.String() != "192.0.2.9:4002" {
 				b.t.Errorf("audio goes to %s", n.Remote)
 			}
 			b.wantState(call.Established)

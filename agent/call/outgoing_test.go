@@ -101,7 +101,7 @@ func TestOutgoing(t *testing.T) {
 			if n := b.net.ackCount(); n != 1 {
 				b.t.Fatalf("%d ACK, want 1", n)
 			}
-			ack := b.net.acks[0]
+			ack := b.net.ack(0)
 			if got := ack.Recipient.String() + " " + ack.CSeq().Value() + " to " + ack.Destination(); got != "sip:2000@192.0.2.9:5070 1 ACK to 192.0.2.9:5070" {
 				b.t.Errorf("ACK is %s", got)
 			}
@@ -109,7 +109,7 @@ func TestOutgoing(t *testing.T) {
 			if *r.SetupMs != 2000 || r.Codec != "PCMA/8000" || r.Remote != "sip:+15550100@pbx.test" || r.Direction != call.Out {
 				b.t.Errorf("record is %+v", r)
 			}
-			if got := b.audio[0].source; got != (media.Tone{Hz: 440, LevelDBm0: -10}) {
+			if got := b.session().has().source; got != (media.Tone{Hz: 440, LevelDBm0: -10}) {
 				b.t.Errorf("source is %+v", got)
 			}
 			if got := b.within(invite, "BYE", 1, "callee").codes(); got != "200" {
@@ -192,7 +192,7 @@ func TestOutgoing(t *testing.T) {
 			}
 			second.respond(200, "OK", "callee", answered()...)
 			b.wantState(call.Established)
-			ack := b.net.acks[0]
+			ack := b.net.ack(0)
 			if ack.GetHeader("Proxy-Authorization") == nil || ack.CSeq().SeqNo != 2 {
 				b.t.Errorf("ACK is\n%s", ack)
 			}
@@ -339,7 +339,7 @@ func TestOutgoing(t *testing.T) {
 			b.dial(call.Dial{Seconds: 1})
 			b.net.only("INVITE").respond(200, "OK", "callee",
 				answered("Record-Route: <sip:192.0.2.2;lr>, <sip:192.0.2.1:5080;lr;ftag=x>")...)
-			ack := b.net.acks[0]
+			ack := b.net.ack(0)
 			if got := routes(ack) + " " + ack.Recipient.String() + " via " + ack.Destination(); got != "<sip:192.0.2.1:5080;lr;ftag=x> <sip:192.0.2.2;lr> sip:2000@192.0.2.9:5070 via 192.0.2.1:5080" {
 				b.t.Errorf("ACK goes %s", got)
 			}
@@ -355,13 +355,13 @@ func TestOutgoing(t *testing.T) {
 			b.net.names = map[string]netip.AddrPort{"edge.test": netip.MustParseAddrPort("192.0.2.7:5060")}
 			b.dial(call.Dial{Seconds: 1})
 			b.net.only("INVITE").respond(200, "OK", "callee", answered("Record-Route: <sip:edge.test;lr>")...)
-			if got := b.net.acks[0].Destination(); got != "192.0.2.7:5060" {
+			if got := b.net.ack(0).Destination(); got != "192.0.2.7:5060" {
 				b.t.Errorf("ACK goes to %s", got)
 			}
 			b.net.names = nil
 			b.dial(call.Dial{})
 			b.net.requests("INVITE")[1].respond(200, "OK", "callee", answered("Record-Route: <sip:edge.test;lr>")...)
-			if got := b.net.acks[1].Destination(); got != serverAddr.String() {
+			if got := b.net.ack(1).Destination(); got != serverAddr.String() {
 				b.t.Errorf("ACK goes to %s", got)
 			}
 		}},
@@ -383,7 +383,7 @@ func TestOutgoing(t *testing.T) {
 		}},
 		"digits are sent after the answer": {nil, func(b *bench) {
 			b.talk(call.Dial{DTMF: "12,#"})
-			if got := b.audio[0].sent; got != "12,#" {
+			if got := b.session().has().sent; got != "12,#" {
 				b.t.Errorf("sent %q", got)
 			}
 		}},
