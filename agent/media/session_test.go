@@ -1,0 +1,483 @@
+package media
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+
+	"github.com/softphone-operator/softphone-operator/agent/codec"
+	"github.com/softphone-operator/softphone-operator/agent/sdp"
+)
+
+// call starts a tone at alice's and an echo at bob's.
+func call(t *testing.T, n *network) (a, b *Session) {
+	a, b = n.open(t, alice), n.open(t, bob)
+	start(t, a, agreed(bob), Tone{Hz: 1000, LevelDBm0: -10})
+	start(t, b, agreed(alice), Echo{})
+	return a, b
+}
+
+func TestEchoOfATone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := call(t, newNetwork())
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		for name, st := range map[string]Stats{"the caller": a.Stats(), "the echo": b.Stats()} {
+			if st.Sent < 500 || st.Sent > 501 || st.Received < 499 || st.Received > 501 || st.Lost+st.Discarded+st.Duplicates+st.Refused != 0 {
+				t.Errorf("%s: %+v, want 500 packets each way and nothing else", name, st)
+			}
+			if st.Heard == nil {
+				t.Fatalf("%s hears nothing", name)
+			}
+			within(t, name+": frequency", st.Heard.FrequencyHz, 1000, 1)
+			within(t, name+": level", st.Heard.LevelDBm0, -10, 0.2)
+			within(t, name+": jitter", value(st.JitterMs), 0, 0.2)
+			within(t, name+": round trip", value(st.RTTMs), 0, 0.1)
+			within(t, name+": quality", value(st.MOS), 4.38, 0.03)
+			if st.Codec != "PCMU/8000" || st.SSRCs != 1 || st.Peer == nil || st.Peer.Lost != 0 {
+				t.Errorf("%s: %+v", name, st)
+			}
+			if d := st.LastPacket.Sub(st.FirstPacket); d < 9900*time.Millisecond || d > 10*time.Second {
+				t.Errorf("%s: packets over %v", name, d)
+			}
+		}
+	})
+}
+
+func TestNothingIsReportedBeforeItIsMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		a := n.open(t, alice)
+		if st := a.Stats(); st.Codec != "" || st.MOS != nil || st.JitterMs != nil {
+			t.Errorf("before the start: %+v", st)
+		}
+		start(t, a, agreed(bob), Echo{})
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		st := a.Stats()
+		if st.MOS != nil || st.R != nil || st.RTTMs != nil || st.JitterMs != nil || st.BufferMs != nil || st.Peer != nil || st.Heard != nil || !st.FirstPacket.IsZero() {
+			t.Errorf("measured without a peer: %+v", st)
+		}
+		if st.Sent < 250 {
+			t.Errorf("an echo with nothing to echo sent %d packets in 5 s; the peer waits for ours as we for its", st.Sent)
+		}
+		b := n.open(t, bob)
+		start(t, b, agreed(alice), Silence{})
+		time.Sleep(900 * time.Millisecond)
+		if st := a.Stats(); st.MOS != nil {
+			t.Errorf("a MOS of %.2f after 0.9 s", *st.MOS)
+		}
+		time.Sleep(300 * time.Millisecond)
+		if st := a.Stats(); st.MOS == nil {
+			t.Error("no MOS after 1.2 s")
+		} else if st.Heard != nil {
+			t.Errorf("silence is heard as %+v", *st.Heard)
+		}
+	})
+}
+
+// sentPackets notes the RTP a session sends, and when.
+type sentPackets struct {
+	mu   sync.Mutex
+	at   []time.Duration
+	rtp  []rtp.Packet
+	from time.Time
+}
+
+func (p *sentPackets) note(b []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var packet rtp.Packet
+	if packet.Unmarshal(append([]byte(nil), b...)) == nil {
+		p.at, p.rtp = append(p.at, time.Since(p.from)), append(p.rtp, packet)
+	}
+}
+
+func (p *sentPackets) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.rtp)
+}
+
+func watched(t *testing.T, n *network, addr string) (*Session, *sentPackets, *memory) {
+	m := n.attach(addr)
+	sent := &sentPackets{from: time.Now()}
+	m.onWrite = sent.note
+	s := newSession(Config{Local: m.rtp.Addr(), SymmetricRTP: true}, m)
+	s.listen()
+	t.Cleanup(func() { closeSession(t, s) })
+	return s, sent, m
+}
+
+func TestSendingKeepsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, sent, m := watched(t, newNetwork(), alice)
+		m.onWrite = func(b []byte) {
+			time.Sleep(7 * time.Millisecond) // a slow network must not slow the clock
+			sent.note(b)
+		}
+		start(t, s, agreed(bob), Tone{Hz: 440, LevelDBm0: -10})
+		time.Sleep(60*time.Second + 10*time.Millisecond)
+		closeSession(t, s)
+		if len(sent.rtp) != 3001 {
+			t.Fatalf("%d packets in 60 s, want 3001", len(sent.rtp))
+		}
+		for i, p := range sent.rtp {
+			if want := time.Duration(i)*20*time.Millisecond + 7*time.Millisecond; sent.at[i] != want {
+				t.Fatalf("packet %d left at %v, want %v", i, sent.at[i], want)
+			}
+			if p.SequenceNumber != sent.rtp[0].SequenceNumber+uint16(i) || p.Timestamp != sent.rtp[0].Timestamp+uint32(160*i) || p.SSRC != sent.rtp[0].SSRC {
+				t.Fatalf("packet %d: %v", i, p)
+			}
+			if p.Marker != (i == 0) || p.PayloadType != 0 || len(p.Payload) != 160 {
+				t.Fatalf("packet %d: marker %v, payload type %d, %d octets", i, p.Marker, p.PayloadType, len(p.Payload))
+			}
+		}
+	})
+}
+
+func TestAStoppedClockSkipsAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, sent, m := watched(t, newNetwork(), alice)
+		m.onWrite = func(b []byte) {
+			sent.note(b)
+			if len(sent.rtp) == 50 {
+				time.Sleep(5 * time.Second)
+			}
+		}
+		start(t, s, agreed(bob), Silence{})
+		time.Sleep(8*time.Second + 10*time.Millisecond)
+		closeSession(t, s)
+		burst := 0
+		for i := 51; i < len(sent.rtp); i++ {
+			if sent.at[i] == sent.at[i-1] {
+				burst++
+			}
+		}
+		if limit := int(maxLag / (20 * time.Millisecond)); burst > limit {
+			t.Errorf("%d packets in one burst, at most %d are caught up", burst, limit)
+		}
+		first, last := sent.rtp[0], sent.rtp[len(sent.rtp)-1]
+		if ticks := last.Timestamp - first.Timestamp; ticks != 8*8000 {
+			t.Errorf("timestamps moved by %d in 8 s", ticks)
+		}
+		if last.SequenceNumber-first.SequenceNumber != uint16(len(sent.rtp)-1) {
+			t.Error("sequence numbers were skipped, which looks like loss")
+		}
+	})
+}
+
+func TestTwoStreamsStartAtDifferentNumbers(t *testing.T) {
+	a, b := newOutbound(), newOutbound()
+	if a.header.SSRC == b.header.SSRC || a.header.SequenceNumber == b.header.SequenceNumber || a.tick == b.tick {
+		t.Errorf("two streams share numbers: %v %d, %v %d", a.header, a.tick, b.header, b.tick)
+	}
+}
+
+func TestDirectionsAreHonoured(t *testing.T) {
+	rows := map[sdp.Direction]struct{ sends, hears bool }{
+		sdp.SendRecv: {true, true}, sdp.SendOnly: {true, false}, sdp.RecvOnly: {false, true}, sdp.Inactive: {false, false},
+	}
+	for direction, want := range rows {
+		t.Run(direction.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := call(t, newNetwork())
+				time.Sleep(2 * time.Second)
+				n := agreed(bob)
+				n.Direction = direction
+				if err := a.Update(n, Tone{Hz: 1000, LevelDBm0: -10}); err != nil {
+					t.Fatal(err)
+				}
+				before := a.Stats()
+				if err := b.Update(agreed(alice), Tone{Hz: 600, LevelDBm0: -10}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				after := a.Stats()
+				if sends := after.Sent > before.Sent+90; sends != want.sends {
+					t.Errorf("%d packets sent in 2 s", after.Sent-before.Sent)
+				}
+				if hears := after.Heard != nil && after.Heard.FrequencyHz > 590 && after.Heard.FrequencyHz < 610; hears != want.hears {
+					t.Errorf("hears %+v", after.Heard)
+				}
+				if after.Received < before.Received+90 {
+					t.Error("packets are not counted any more")
+				}
+			})
+		})
+	}
+}
+
+func TestResumingMarksThePauseAndKeepsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, sent, _ := watched(t, newNetwork(), alice)
+		start(t, s, agreed(bob), Silence{})
+		time.Sleep(time.Second)
+		hold := agreed(bob)
+		hold.Direction = sdp.Inactive
+		if err := s.Update(hold, Silence{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		paused := sent.count()
+		if err := s.Update(agreed(bob), Silence{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		closeSession(t, s)
+		before, after := sent.rtp[paused-1], sent.rtp[paused]
+		gap := sent.at[paused] - sent.at[paused-1]
+		if !after.Marker || after.SequenceNumber != before.SequenceNumber+1 || after.Timestamp-before.Timestamp != uint32(gap.Milliseconds()*8) {
+			t.Errorf("after %v of hold: %v, before it: %v", gap, after, before)
+		}
+	})
+}
+
+func TestAnEqualSourceKeepsItsPhaseOverAnUpdate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, sent, _ := watched(t, newNetwork(), alice)
+		tone := Tone{Hz: 437, LevelDBm0: -10}
+		start(t, s, agreed(bob), tone)
+		for range 20 {
+			time.Sleep(100 * time.Millisecond)
+			if err := s.Update(agreed(bob), tone); err != nil {
+				t.Fatal(err)
+			}
+		}
+		closeSession(t, s)
+		var pcm []int16
+		dec, _ := codec.NewDecoder(agreed(bob).Codec)
+		for _, p := range sent.rtp {
+			pcm, _ = dec.Decode(pcm, p.Payload)
+		}
+		reference := make([]int16, len(pcm))
+		tone.Open(8000).Fill(Frame{Samples: reference}, Frame{})
+		for i := range pcm {
+			within(t, "sample", float64(pcm[i]), float64(reference[i]), 300)
+		}
+	})
+}
+
+func TestPacketTimesOtherThanTwenty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		a, b := n.open(t, alice), n.open(t, bob)
+		slow, fast := agreed(bob), agreed(alice)
+		slow.PTime, fast.PTime, fast.Codec = 60, 10, codec.Formats([]int{8})[0]
+		start(t, a, slow, Tone{Hz: 700, LevelDBm0: -12})
+		start(t, b, fast, Echo{})
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		sa, sb := a.Stats(), b.Stats()
+		within(t, "packets of 60 ms", float64(sa.Sent), 100, 1)
+		within(t, "packets of 10 ms", float64(sb.Sent), 600, 1)
+		if sa.Heard == nil || sa.Discarded+sb.Discarded != 0 {
+			t.Fatalf("%+v\n%+v", sa, sb)
+		}
+		within(t, "frequency", sa.Heard.FrequencyHz, 700, 1)
+		within(t, "level", sa.Heard.LevelDBm0, -12, 0.3)
+	})
+}
+
+func TestDTMFGoesBothWays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := call(t, newNetwork())
+		var mu sync.Mutex
+		var told strings.Builder
+		b.SetOnDTMF(func(digit rune) {
+			mu.Lock()
+			defer mu.Unlock()
+			told.WriteRune(digit)
+		})
+		time.Sleep(500 * time.Millisecond)
+		if err := a.SendDTMF("0123456789*#ABCD"); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.SendDTMF("5,5"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		sa, sb := a.Stats(), b.Stats()
+		mu.Lock()
+		defer mu.Unlock()
+		if sb.DTMF != "0123456789*#ABCD" || told.String() != sb.DTMF || sa.DTMFSent != sb.DTMF || sa.DTMF != "55" || sb.DTMFSent != "55" {
+			t.Errorf("sent %q and %q, received %q and %q, told %q", sa.DTMFSent, sb.DTMFSent, sb.DTMF, sa.DTMF, told.String())
+		}
+		if sa.Lost+sb.Lost+sa.Discarded+sb.Discarded != 0 {
+			t.Errorf("events count as loss: %+v", sb)
+		}
+		within(t, "jitter with events", value(sb.JitterMs), 0, 0.2)
+		if sb.Heard == nil {
+			t.Error("the tone did not go on after the digits")
+		}
+	})
+}
+
+func TestMisuseIsAnError(t *testing.T) {
+	n := newNetwork()
+	s := n.open(t, alice)
+	if err := s.Update(agreed(bob), nil); !errors.Is(err, ErrNotStarted) {
+		t.Errorf("update before the start: %v", err)
+	}
+	if err := s.SendDTMF("1"); !errors.Is(err, ErrNotStarted) {
+		t.Errorf("digits before the start: %v", err)
+	}
+	unspoken := agreed(bob)
+	unspoken.Codec = codec.Format{Name: "G729", PT: 18, Clock: 8000}
+	if err := s.Start(unspoken, nil); !errors.Is(err, codec.ErrNotOffered) {
+		t.Errorf("a codec nobody speaks: %v", err)
+	}
+	deaf := agreed(bob)
+	deaf.TelephoneEventPT = -1
+	start(t, s, deaf, nil)
+	if err := s.Start(agreed(bob), nil); !errors.Is(err, ErrStarted) {
+		t.Errorf("second start: %v", err)
+	}
+	if err := s.Update(unspoken, nil); !errors.Is(err, codec.ErrNotOffered) || s.Stats().Codec != "PCMU/8000" {
+		t.Errorf("update to a codec nobody speaks: %v, now %s", err, s.Stats().Codec)
+	}
+	if err := s.SendDTMF("1"); !errors.Is(err, ErrNoTelephoneEvent) {
+		t.Errorf("digits to a peer that takes none: %v", err)
+	}
+	if err := s.Update(agreed(bob), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SendDTMF("1x"); err == nil {
+		t.Error("x is a digit")
+	}
+	closeSession(t, s)
+	closeSession(t, s)
+	for what, err := range map[string]error{"start": s.Start(agreed(bob), nil), "update": s.Update(agreed(bob), nil), "digits": s.SendDTMF("1")} {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("%s after the end: %v", what, err)
+		}
+	}
+}
+
+// rtcpSeen notes the RTCP on a network.
+type rtcpSeen struct {
+	mu      sync.Mutex
+	packets []rtcp.Packet
+	at      []time.Duration
+}
+
+func TestRTCPReportsEarlyThenEveryFewSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		seen := map[netip.AddrPort]*rtcpSeen{}
+		began := time.Now()
+		n.impair = func(from, to netip.AddrPort, b []byte) []time.Duration {
+			if to.Port()%2 == 1 {
+				s := seen[from]
+				if s == nil {
+					s = &rtcpSeen{}
+					seen[from] = s
+				}
+				packets, err := rtcp.Unmarshal(b)
+				if err != nil || rtcp.CompoundPacket(packets).Validate() != nil {
+					t.Errorf("not a compound packet: %v", err)
+				}
+				s.packets, s.at = append(s.packets, packets[0]), append(s.at, time.Since(began))
+				if bye, ok := packets[len(packets)-1].(*rtcp.Goodbye); ok {
+					s.packets = append(s.packets, bye)
+				}
+			}
+			return []time.Duration{40 * time.Millisecond}
+		}
+		a, b := call(t, n)
+		time.Sleep(7 * time.Second)
+		synctest.Wait()
+		for name, st := range map[string]Stats{"caller": a.Stats(), "echo": b.Stats()} {
+			within(t, name+": round trip after 7 s", value(st.RTTMs), 80, 0.5)
+		}
+		time.Sleep(53 * time.Second)
+		closeSession(t, a)
+		closeSession(t, b)
+		for from, s := range seen {
+			reports := len(s.at) - 1 // the last comes with the BYE
+			if s.at[0] < earlyFrom || s.at[0] > earlyFrom+earlySpread+20*time.Millisecond || reports < 9 || reports > 30 {
+				t.Errorf("%v: %d reports in 60 s, the first after %v", from, reports, s.at[0])
+			}
+			for i := earlyReports + 1; i < reports; i++ {
+				if gap := s.at[i] - s.at[i-1]; gap < 2*time.Second || gap > 6200*time.Millisecond {
+					t.Errorf("%v: %v between reports", from, gap)
+				}
+			}
+			if _, ok := s.packets[len(s.packets)-1].(*rtcp.Goodbye); !ok {
+				t.Errorf("%v: no BYE at the end but %T", from, s.packets[len(s.packets)-1])
+			}
+			sr, ok := s.packets[0].(*rtcp.SenderReport)
+			if !ok {
+				t.Fatalf("%v: first report is a %T", from, s.packets[0])
+			}
+			within(t, "packets by the first report", float64(sr.PacketCount), float64(s.at[0]/(20*time.Millisecond)), 2)
+			if sr.OctetCount != 160*sr.PacketCount {
+				t.Errorf("%d octets in %d packets", sr.OctetCount, sr.PacketCount)
+			}
+		}
+	})
+}
+
+func TestWhoOnlyListensSendsReceiverReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		var kinds []rtcp.Packet // read after the end
+		n.impair = func(from, to netip.AddrPort, b []byte) []time.Duration {
+			if from == netip.MustParseAddrPort("192.0.2.2:20001") {
+				packets, err := rtcp.Unmarshal(b)
+				if err == nil {
+					kinds = append(kinds, packets[0])
+				}
+			}
+			return []time.Duration{0}
+		}
+		a, b := n.open(t, alice), n.open(t, bob)
+		start(t, a, agreed(bob), Silence{})
+		listens := agreed(alice)
+		listens.Direction = sdp.RecvOnly
+		start(t, b, listens, Silence{})
+		time.Sleep(20 * time.Second)
+		closeSession(t, b)
+		if len(kinds) < 4 {
+			t.Fatalf("%d reports", len(kinds))
+		}
+		for _, k := range kinds {
+			rr, ok := k.(*rtcp.ReceiverReport)
+			if !ok || len(rr.Reports) != 1 || rr.Reports[0].SSRC != a.Stats().LocalSSRC {
+				t.Errorf("a listener reports %v", k)
+			}
+		}
+	})
+}
+
+func TestRTPAndRTCPOnOnePort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		n.impair = func(_, to netip.AddrPort, _ []byte) []time.Duration {
+			if to.Port()%2 == 1 {
+				t.Errorf("a datagram to %v", to)
+			}
+			return []time.Duration{10 * time.Millisecond}
+		}
+		a, b := n.open(t, alice), n.open(t, bob)
+		na, nb := agreed(bob), agreed(alice)
+		na.RTCPMux, nb.RTCPMux, na.RemoteRTCP, nb.RemoteRTCP = true, true, na.Remote, nb.Remote
+		start(t, a, na, Silence{})
+		start(t, b, nb, Silence{})
+		time.Sleep(8 * time.Second)
+		synctest.Wait()
+		within(t, "round trip", value(a.Stats().RTTMs), 20, 0.5)
+		if st := b.Stats(); st.Refused != 0 || st.Peer == nil {
+			t.Errorf("%+v", st)
+		}
+	})
+}
