@@ -1,0 +1,127 @@
+package interop
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/test/peer/baresip"
+	"github.com/softphone-operator/softphone-operator/test/peer/kamailio"
+)
+
+// withBaresip runs an agent with the line alice, a registered baresip bob that
+// sends 700 Hz, and their registrar.
+func withBaresip(t *testing.T, bob baresip.Account, more ...string) (*softphone, *baresip.Program, context.Context) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	r, host := registrar(t, kamailio.Config{}, "alice", "bob")
+	a := startAgent(t, options{files: map[string]string{"alice.xml": accountXML("alice", "secret-alice", host, more...)}})
+	a.awaitLine("alice", "registered")
+	bob.User, bob.Host, bob.Password, bob.Register = "bob", host, "secret-bob", true
+	b := baresip.ForTest(t, baresip.Config{ToneHz: 700, Account: bob})
+	awaitBindings(t, r, "bob", 1)
+	return a, b, ctx
+}
+
+// baresipHeard ends baresip and tells which tone it recorded.
+func baresipHeard(t *testing.T, b *baresip.Program) (hz, share float64) {
+	t.Helper()
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	hz, share, err := b.Heard()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hz, share
+}
+
+func TestBaresipCallsTheEcho(t *testing.T) {
+	for _, codec := range []string{"PCMU/8000", "PCMA/8000"} {
+		t.Run(codec[:4], func(t *testing.T) {
+			a, b, ctx := withBaresip(t, baresip.Account{Codecs: []string{codec}}, autoAnswer)
+			if err := b.Dial(ctx, "alice"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.Await(ctx, "CALL_ESTABLISHED"); err != nil {
+				t.Fatal(err)
+			}
+			a.awaitIncoming("alice", "has two seconds of audio", func(r record) bool { return r.RTP.Received > 100 && near(r, 700) })
+			if err := b.Hangup(ctx); err != nil {
+				t.Fatal(err)
+			}
+			end := a.awaitIncoming("alice", "ended", ended)
+			hz, share := baresipHeard(t, b)
+			if math.Abs(hz-700) > 2 || share < 0.8 {
+				t.Errorf("baresip heard %.0f Hz with a share of %.2f, it sent 700 Hz to an echo", hz, share)
+			}
+			if end.Codec != codec || end.End.By != "remote" || end.RTP.Lost > 2 || end.MOS == nil {
+				t.Errorf("the record says %s", pretty(end))
+			}
+			outcome(t, "baresip", "%s: we heard %s, it heard %.0f Hz (purity %.2f), lost %d, %s", codec, heard(end), hz, share, end.RTP.Lost, mos(end))
+		})
+	}
+}
+
+func TestWeCallBaresip(t *testing.T) {
+	a, b, ctx := withBaresip(t, baresip.Account{AutoAnswer: true})
+	id := a.dial(`{"line":"alice","to":"bob","seconds":3,"toneHz":1004}`)
+	if _, err := b.Await(ctx, "CALL_ESTABLISHED"); err != nil {
+		t.Fatal(err)
+	}
+	end := a.awaitCall(id, "has ended", ended)
+	if _, err := b.Await(ctx, "CALL_CLOSED"); err != nil {
+		t.Fatal(err)
+	}
+	hz, share := baresipHeard(t, b)
+	if math.Abs(hz-1004) > 2 || share < 0.9 {
+		t.Errorf("baresip heard %.0f Hz with a share of %.2f, we sent 1004 Hz", hz, share)
+	}
+	if !near(end, 700) || end.RTP.Lost > 2 || end.MOS == nil {
+		t.Errorf("the record says %s; baresip sent 700 Hz", pretty(end))
+	}
+	outcome(t, "baresip", "it heard our %.0f Hz (purity %.2f), we heard its %s, lost %d, %s", hz, share, heard(end), end.RTP.Lost, mos(end))
+}
+
+func TestDigitsFromBaresip(t *testing.T) {
+	a, b, ctx := withBaresip(t, baresip.Account{}, autoAnswer)
+	if err := b.Dial(ctx, "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Await(ctx, "CALL_ESTABLISHED"); err != nil {
+		t.Fatal(err)
+	}
+	want := ""
+	for _, digit := range "42*#0" {
+		want += string(digit)
+		if err := b.SendDigits(ctx, string(digit)); err != nil {
+			t.Fatal(err)
+		}
+		a.awaitIncoming("alice", fmt.Sprintf("received %q", want), func(r record) bool { return r.DTMF == want })
+	}
+	if err := b.Hangup(ctx); err != nil {
+		t.Fatal(err)
+	}
+	end := a.awaitIncoming("alice", "ended", ended)
+	outcome(t, "baresip", "RFC 4733 digits %q, pressed one by one", end.DTMF)
+}
+
+func TestBaresipRefusesACall(t *testing.T) {
+	a, b, ctx := withBaresip(t, baresip.Account{})
+	id := a.dial(`{"line":"alice","to":"bob"}`)
+	if _, err := b.Await(ctx, "CALL_INCOMING"); err != nil {
+		t.Fatal(err)
+	}
+	a.awaitCall(id, "rings", func(r record) bool { return r.State == "ringing" })
+	if err := b.Hangup(ctx); err != nil {
+		t.Fatal(err)
+	}
+	end := a.awaitCall(id, "has ended", ended)
+	if end.End.Code < 400 || end.End.By != "remote" {
+		t.Errorf("the record says %s", pretty(end))
+	}
+	outcome(t, "baresip", "rings, then %d %s", end.End.Code, end.End.Reason)
+}
