@@ -154,7 +154,7 @@ func (r *accountReconciler) gatherPlacement(ctx context.Context, f *accountFacts
 	if agent == nil {
 		return nil
 	}
-	f.placed = placementOn(agent, binding)
+	f.placed = homeOn(agent, binding)
 	entry, err := ledgerOf(ctx, r.Client, agent)
 	if err != nil {
 		return err
@@ -170,8 +170,8 @@ func (r *accountReconciler) gatherPlacement(ctx context.Context, f *accountFacts
 	return nil
 }
 
-func placementOn(agent *v1.SoftphoneAgent, b v1.LineBinding) *placement {
-	p := &placement{agent: agent.Name, slot: b.Slot, since: agent.CreationTimestamp.Time}
+func homeOn(agent *v1.SoftphoneAgent, b v1.LineBinding) *home {
+	p := &home{agent: agent.Name, slot: b.Slot, since: agent.CreationTimestamp.Time}
 	for _, c := range agent.Status.Conditions {
 		if c.Type == v1.ConditionReady {
 			p.ready, p.since = c.Status == metav1.ConditionTrue, c.LastTransitionTime.Time

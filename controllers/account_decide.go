@@ -30,7 +30,7 @@ type accountFacts struct {
 	passwordSource string
 
 	// placed is where the line shall be; nil = nowhere yet.
-	placed *placement
+	placed *home
 	// delivered is the line's entry in the ledger of that agent.
 	delivered ledgerLine
 	// report of that agent about the line; nil = it said nothing of it.
@@ -49,8 +49,8 @@ type rendering struct {
 	reason, message string
 }
 
-// placement is the agent that holds a line's active binding.
-type placement struct {
+// home is the agent that holds a line's active binding.
+type home struct {
 	agent string
 	slot  int32
 	// ready is the agent's condition; since is when it last changed.
@@ -159,6 +159,9 @@ func judgeAccount(f accountFacts, status v1.SoftphoneAccountStatus) verdict {
 		return reconciling(metav1.ConditionFalse, v1.ReasonPlacing, "the line is about to be placed on an agent")
 	case f.rejected != "":
 		return stalled(v1.ReasonRejectedByAgent, fmt.Sprintf("agent %s refuses the account XML, and the one before it stays in force: %s", f.placed.agent, f.rejected))
+	}
+	if f.delivered.Made == f.rendered.fingerprint && f.delivered.Kept {
+		return stalled(v1.ReasonTooLarge, fmt.Sprintf("agent %s has no room for the account XML: shorten it, or lower linesPerAgent of the fleet%s", f.placed.agent, stillInForce(f)))
 	}
 	v := judgeRegistration(f, status)
 	if !v.stalled && (f.delivered.Made != f.rendered.fingerprint || status.ReportedHash != status.DeliveredHash) {

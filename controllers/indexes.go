@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "github.com/softphone-operator/softphone-operator/api/v1"
@@ -17,6 +18,7 @@ const (
 	indexFleet     = "fleet"          // accounts and agents by fleet
 	indexAddress   = "address"        // accounts by address of record
 	indexLine      = "line"           // agents by the lines bound to them
+	indexNode      = "node"           // agents' pods by node
 )
 
 func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
@@ -31,6 +33,7 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1.SoftphoneAccount{}, indexAddress, func(o client.Object) []string { return nonEmpty(addressOf(o.(*v1.SoftphoneAccount))) }},
 		{&v1.SoftphoneAgent{}, indexFleet, func(o client.Object) []string { return []string{o.(*v1.SoftphoneAgent).Spec.Fleet} }},
 		{&v1.SoftphoneAgent{}, indexLine, func(o client.Object) []string { return lineNames(o.(*v1.SoftphoneAgent)) }},
+		{&corev1.Pod{}, indexNode, func(o client.Object) []string { return nonEmpty(o.(*corev1.Pod).Spec.NodeName) }},
 	} {
 		if err := indexer.IndexField(ctx, i.object, i.name, i.keys); err != nil {
 			return fmt.Errorf("index %s of %T: %w", i.name, i.object, err)

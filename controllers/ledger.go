@@ -2,8 +2,10 @@ package controllers
 
 import (
 	"encoding/json"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // annotationLedger is kept on the Secret with an agent's files.
@@ -26,6 +28,8 @@ type ledger struct {
 
 // ledgerLine is one line of a ledger.
 type ledgerLine struct {
+	// Of which account: one of the same name may come after it.
+	Of string `json:"o"`
 	// Made is the fingerprint of what the line was made of last.
 	Made string `json:"m"`
 	// Delivered is the hash of what the agent was given (delivery.Hasher.Line); empty when nothing could be made yet.
@@ -49,4 +53,43 @@ func (l ledger) String() string {
 		panic(err) // strings, booleans and a time always encode
 	}
 	return string(encoded)
+}
+
+// written remembers the ledgers written last, until the cache has caught up with
+// them: who goes by an older one would undo what was just done.
+type written struct {
+	mu   sync.Mutex
+	last map[types.NamespacedName]writtenLedger
+}
+
+type writtenLedger struct {
+	// over is the version of the Secret in the cache when this one was written.
+	over   string
+	ledger ledger
+}
+
+func newWritten() *written { return &written{last: map[types.NamespacedName]writtenLedger{}} }
+
+func (w *written) put(key types.NamespacedName, over string, l ledger) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last[key] = writtenLedger{over, l}
+}
+
+// newer gives the ledger that was written over the version the cache still has.
+func (w *written) newer(key types.NamespacedName, cached string) (ledger, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l, ok := w.last[key]
+	if ok && l.over != cached {
+		delete(w.last, key)
+		return ledger{}, false
+	}
+	return l.ledger, ok
+}
+
+func (w *written) forget(key types.NamespacedName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.last, key)
 }

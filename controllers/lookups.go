@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -212,6 +213,47 @@ func (l lookups) agentsOfFleet() handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) requests {
 		return agentRequests(l.agents(ctx, o.GetNamespace(), indexFleet, o.GetName()))
 	})
+}
+
+// agentsOnNode: the agents of a node, when it is cordoned, lost, or back.
+func (l lookups) agentsOnNode() handler.EventHandler {
+	return changes(func(ctx context.Context, before, after client.Object) requests {
+		var out requests
+		for _, pod := range l.podsOnNode(ctx, before, after) {
+			out = append(out, request(pod.Namespace, pod.Labels[podspec.LabelAgent]))
+		}
+		return out
+	})
+}
+
+// namespacesOnNode: the namespaces of those agents.
+func (l lookups) namespacesOnNode() handler.EventHandler {
+	return changes(func(ctx context.Context, before, after client.Object) requests {
+		var out requests
+		for _, pod := range l.podsOnNode(ctx, before, after) {
+			out = append(out, placementRequest(pod.Namespace))
+		}
+		return out
+	})
+}
+
+// podsOnNode gives the agents' pods on a node whose standing changed. Nodes
+// change all the time; this is about few of those changes.
+func (l lookups) podsOnNode(ctx context.Context, before, after client.Object) []corev1.Pod {
+	was, _ := before.(*corev1.Node)
+	is, _ := after.(*corev1.Node)
+	node := is
+	if node == nil {
+		node = was
+	}
+	if was != nil && is != nil && was.Spec.Unschedulable == is.Spec.Unschedulable && nodeReady(was) == nodeReady(is) {
+		return nil
+	}
+	var pods corev1.PodList
+	if err := l.List(ctx, &pods, client.MatchingFields{indexNode: node.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		log.FromContext(ctx).Error(err, "cannot look up the pods of a node", "node", node.Name)
+	}
+	return pods.Items
 }
 
 // fleetOfObject: the fleet an agent, or an object around agents, belongs to.

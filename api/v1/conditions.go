@@ -51,6 +51,8 @@ const (
 	ReasonFleetNotFound = "FleetNotFound"
 	ReasonRollingOut    = "RollingOut"
 	ReasonNoReport      = "NoReport"
+	ReasonDraining      = "Draining"
+	ReasonNodeCordoned  = "NodeCordoned"
 
 	// What the user must mend.
 

@@ -132,6 +132,14 @@ func TestTransitionsAreTold(t *testing.T) {
 	if !ok || l.State != delivery.Registered || !l.Since.After(first.Since) {
 		t.Errorf("got %+v", l)
 	}
+	events <- delivery.Event{Type: delivery.EventAgent, Agent: &delivery.AgentReport{Name: "default-0", Ready: true, Rejected: []delivery.Rejected{{File: "bob.xml", Reason: "no"}, {File: "agent.json", Reason: "no"}}}}
+	if got := next(t, lines); got != "bob" {
+		t.Errorf("told of %s, but bob's file was refused", got)
+	}
+	events <- delivery.Event{Type: delivery.EventAgent, Agent: &delivery.AgentReport{Name: "default-0", Ready: true}}
+	if got := next(t, lines); got != "bob" {
+		t.Errorf("told of %s, but bob's file is fine again", got)
+	}
 	events <- delivery.Event{Type: delivery.EventGone, Name: "alice"}
 	next(t, lines)
 	if _, ok := r.Line(agentKey, "alice"); ok {

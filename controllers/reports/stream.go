@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -135,11 +136,11 @@ func (r *Reader) take(agent types.NamespacedName, w *watch, e delivery.Event) {
 	switch e.Type {
 	case delivery.EventSnapshot:
 		if e.Report != nil {
-			changed, agentChanged = w.replace(*e.Report, now), true
+			changed, agentChanged = append(w.replace(*e.Report, now), w.setAgent(e.Report.Agent)...), true
 		}
 	case delivery.EventAgent:
 		if e.Agent != nil {
-			w.agent.AgentReport, agentChanged = *e.Agent, true
+			changed, agentChanged = w.setAgent(*e.Agent), true
 		}
 	case delivery.EventLine:
 		if e.Line != nil && w.put(*e.Line, now) {
@@ -165,7 +166,6 @@ func (w *watch) replace(report delivery.Report, now time.Time) []string {
 	if !w.agent.Connected {
 		w.agent.Connected, w.agent.Since, w.agent.Failure = true, now, ""
 	}
-	w.agent.AgentReport = report.Agent
 	old := w.lines
 	w.lines = map[string]Line{}
 	var changed []string
@@ -180,6 +180,22 @@ func (w *watch) replace(report delivery.Report, now time.Time) []string {
 	}
 	for name := range old {
 		changed = append(changed, name)
+	}
+	return changed
+}
+
+// setAgent takes the agent's own part over and gives the lines whose files are
+// refused now, or were, or are for another reason.
+func (w *watch) setAgent(a delivery.AgentReport) []string {
+	was, is := w.agent.Rejected, a.Rejected
+	w.agent.AgentReport = a
+	var changed []string
+	for _, side := range [][2][]delivery.Rejected{{was, is}, {is, was}} {
+		for _, rejected := range side[0] {
+			if line, ok := delivery.LineName(rejected.File); ok && !slices.Contains(side[1], rejected) {
+				changed = append(changed, line)
+			}
+		}
 	}
 	return changed
 }

@@ -1,0 +1,66 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1 "github.com/softphone-operator/softphone-operator/api/v1"
+	"github.com/softphone-operator/softphone-operator/controllers/podspec"
+	"github.com/softphone-operator/softphone-operator/controllers/render"
+)
+
+// peer is an agent of a fleet that is being rolled out.
+type peer struct {
+	name  string
+	ready bool
+	// outdated: its pod was built from something else than it would be now.
+	outdated bool
+}
+
+// mayReplace lets one pod of a fleet go at a time: one that is not ready at once,
+// since nothing is lost, else the first outdated one while all others are ready.
+// So a setting that does not work stops at the first pod.
+func mayReplace(name string, fleet []peer) bool {
+	first := ""
+	for _, p := range fleet {
+		if p.name == name && !p.ready {
+			return true
+		}
+		if p.name != name && !p.ready {
+			return false
+		}
+		if p.outdated && (first == "" || p.name < first) {
+			first = p.name
+		}
+	}
+	return first == name
+}
+
+// peers are all agents of the agent's fleet, itself included.
+func (r *agentReconciler) peers(ctx context.Context, agent *v1.SoftphoneAgent, s render.Settings) ([]peer, error) {
+	var agents v1.SoftphoneAgentList
+	if err := r.List(ctx, &agents, client.InNamespace(agent.Namespace), client.MatchingFields{indexFleet: agent.Spec.Fleet}); err != nil {
+		return nil, fmt.Errorf("agents of the fleet: %w", err)
+	}
+	var out []peer
+	for i := range agents.Items {
+		a := &agents.Items[i]
+		pod, err := get(ctx, r.Client, podOf(a), &corev1.Pod{})
+		if err != nil {
+			return nil, err
+		}
+		want, err := buildPod(a, s, r.image)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, peer{
+			name:     a.Name,
+			ready:    readiness(a) && pod != nil && pod.DeletionTimestamp == nil,
+			outdated: pod != nil && pod.Annotations[podspec.AnnotationTemplate] != want.Annotations[podspec.AnnotationTemplate],
+		})
+	}
+	return out, nil
+}
