@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Change is one difference between two documents. Secrets are masked, so a
-// changed one may look the same in Old and New.
+// Change is one difference between two documents. Diff masks secrets, so a
+// changed one looks the same in Old and New.
 type Change struct {
 	Node string
 	// Old and New are the values: text, or the elements of a subtree on one line.
@@ -20,7 +20,12 @@ type Change struct {
 
 // Diff compares two documents node by node, in the schema's order. Priorities and
 // sources do not count. Deprecated nodes are compared as what they become.
-func Diff(a, b *Document) []Change {
+func Diff(a, b *Document) []Change { return diff(a, b, Node.masked) }
+
+// DiffUnmasked is Diff with the values of secrets.
+func DiffUnmasked(a, b *Document) []Change { return diff(a, b, func(n Node) Node { return n }) }
+
+func diff(a, b *Document, show func(Node) Node) []Change {
 	older, newer := a.byName(), b.byName()
 	var names []Node
 	for name, n := range older {
@@ -37,7 +42,7 @@ func Diff(a, b *Document) []Change {
 	slices.SortFunc(names, bySchema)
 	var out []Change
 	for _, n := range names {
-		out = append(out, change(n.Name, older[n.Name], newer[n.Name]))
+		out = append(out, change(n.Name, older[n.Name], newer[n.Name], show))
 	}
 	return out
 }
@@ -71,8 +76,8 @@ func (n *Node) sameValue(other *Node) bool {
 }
 
 // change describes how a node differs; either side may be nil.
-func change(name string, older, newer *Node) Change {
-	c := Change{Node: name, Old: older.shown(), New: newer.shown(), Added: older == nil, Removed: newer == nil}
+func change(name string, older, newer *Node, show func(Node) Node) Change {
+	c := Change{Node: name, Old: older.shown(show), New: newer.shown(show), Added: older == nil, Removed: newer == nil}
 	if row := rowOf(name); row != nil && inForce(row, older) != inForce(row, newer) {
 		c.Effect = row.Effect
 	}
@@ -94,13 +99,13 @@ func inForce(row *Row, n *Node) string {
 	return e.key()
 }
 
-// shown is the value for people: secrets masked, a subtree on one line.
-func (n *Node) shown() string {
+// shown is the value for people, a subtree on one line.
+func (n *Node) shown(show func(Node) Node) string {
 	if n == nil {
 		return ""
 	}
-	masked := n.masked()
-	text, children := masked.canonical()
+	visible := show(*n)
+	text, children := visible.canonical()
 	if len(children) == 0 {
 		return text
 	}

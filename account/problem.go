@@ -20,7 +20,8 @@ type Problem struct {
 	Warning bool
 }
 
-// String is FILE:LINE:COL: node: message, without the parts that are unknown.
+// String is FILE:LINE:COL: node: message, without the parts that are unknown. The
+// message of a warning begins with that word.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.File != "" {
@@ -33,12 +34,12 @@ func (p Problem) String() string {
 	if b.Len() > 0 {
 		b.WriteByte(' ')
 	}
-	if p.Warning {
-		b.WriteString("warning: ")
-	}
 	if p.Node != "" {
 		b.WriteString(p.Node)
 		b.WriteString(": ")
+	}
+	if p.Warning {
+		b.WriteString("warning: ")
 	}
 	b.WriteString(p.Message)
 	return b.String()

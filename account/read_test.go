@@ -141,21 +141,21 @@ func (f *failing) Read([]byte) (int, error) { return 0, f.err }
 func TestFetchedIsTolerant(t *testing.T) {
 	tests := map[string]struct{ in, want string }{
 		"the last of two nodes counts": {`<icm>off</icm><proxy>p</proxy><icm>push</icm>`,
-			"f:1:93: warning: icm: written twice, first in line 1; the last one counts"},
+			"f:1:93: icm: warning: written twice, first in line 1; the last one counts"},
 		"words for booleans": {`<keepAlive>Yes</keepAlive>`,
-			`f:1:63: warning: keepAlive: "Yes" should be 1`},
+			`f:1:63: keepAlive: warning: "Yes" should be 1`},
 		"an empty number": {`<expires/>`,
-			`f:1:63: warning: expires: must not be empty; it reads as 600`},
+			`f:1:63: expires: warning: must not be empty; it reads as 600`},
 		"a priority that is none": {`<icm priority="x">push</icm>`,
-			`f:1:63: warning: icm: priority "x" is not a whole number`},
+			`f:1:63: icm: warning: priority "x" is not a whole number`},
 		"an operation that is none": {`<icm operation="x">push</icm>`,
-			`f:1:63: warning: icm: operation "x" is unknown; there is only "subnode-union"`},
+			`f:1:63: icm: warning: operation "x" is unknown; there is only "subnode-union"`},
 		"text between nodes": {`stray<icm>push</icm>`,
 			`f:1:62: warning: text between the nodes of <account> is ignored`},
 		"an empty item of a list": {`<codecOrder>0,,8</codecOrder>`,
-			`f:1:63: warning: codecOrder: there is an empty item in the list`},
+			`f:1:63: codecOrder: warning: there is an empty item in the list`},
 		"an unknown condition": {`<rewriting><rule><condition type="x"/><action type="drop"/></rule></rewriting>`,
-			`f:1:63: warning: rewriting: rule 1: condition "x" is unknown; the rule never matches`},
+			`f:1:63: rewriting: warning: rule 1: condition "x" is unknown; the rule never matches`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -20,7 +20,7 @@ func (a Account) GoString() string { return a.String() }
 func (a Account) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
 // String is name=value with a masked secret; a subtree is shown as its elements.
-func (n Node) String() string { return n.Name + "=" + n.shown() }
+func (n Node) String() string { return n.Name + "=" + n.shown(Node.masked) }
 
 // GoString is String.
 func (n Node) GoString() string { return n.String() }
