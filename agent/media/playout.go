@@ -46,8 +46,10 @@ type playout struct {
 	excess  int64
 	lateRun int
 
-	discarded uint64 // packets too late, or too many
-	lag       int64  // delay over base at the last pull, ticks
+	discarded uint64  // packets too late, or too many
+	lag       int64   // delay over base at the last pull, ticks; grows while the playout waits
+	delayed   float64 // delay over base that packets were played with of late, ticks
+	played    bool    // some were
 }
 
 func newPlayout(clock, rate int, step int64) *playout {
@@ -261,6 +263,10 @@ func (p *playout) decode(s *slot, decoders *[128]codec.Decoder) {
 	over := min(p.samples(p.edge-s.ts), len(pcm)-from)
 	p.pcm = pcm[:from+copy(pcm[from:], pcm[from+over:])]
 	p.edge, p.decoder, p.pause, p.lateRun = end, d, false, 0
+	if !p.played {
+		p.delayed, p.played = float64(p.lag), true
+	}
+	p.delayed += (float64(p.lag) - p.delayed) / 64
 }
 
 // squeeze plays two frames in the time of one, fading from the first to the second.

@@ -29,7 +29,7 @@ type Stats struct {
 
 	JitterMs *float64    // interarrival jitter (RFC 3550 A.8)
 	RTTMs    *float64    // round trip (RFC 3550 §6.4.1)
-	BufferMs *float64    // delay the jitter buffer adds at present
+	BufferMs *float64    // delay the jitter buffer added of late
 	R, MOS   *float64    // quality of what is heard here; see MOSMethod
 	Peer     *PeerReport // how the peer receives us
 
@@ -67,8 +67,8 @@ func (s *Session) Stats() Stats {
 	if in.reception.unique > 1 {
 		st.JitterMs = milliseconds(in.reception.jitter / clock)
 	}
-	if in.playout.running {
-		st.BufferMs = milliseconds(float64(in.playout.lag) / clock)
+	if in.playout.played {
+		st.BufferMs = milliseconds(in.playout.delayed / clock)
 	}
 	s.rate(&st)
 	return st
