@@ -246,3 +246,14 @@ func (r *Registrar) awaitReady(ctx context.Context) error {
 		}
 	}
 }
+
+// PID is the process id of kamailio's main process, or 0 while it does not
+// run.
+func (r *Registrar) PID() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.proc == nil || r.proc.exited() {
+		return 0
+	}
+	return r.proc.pid
+}
