@@ -99,13 +99,19 @@ func inForce(row *Row, n *Node) string {
 	return e.key()
 }
 
-// shown is the value for people, a subtree on one line.
+// shown is Flat of what may be shown of the node; nothing of none.
 func (n *Node) shown(show func(Node) Node) string {
 	if n == nil {
 		return ""
 	}
 	visible := show(*n)
-	text, children := visible.canonical()
+	return visible.Flat()
+}
+
+// Flat is the value in the spelling that is written: the text, or the elements of a
+// subtree on one line. Secrets are not masked; see Document.Masked.
+func (n *Node) Flat() string {
+	text, children := n.canonical()
 	if len(children) == 0 {
 		return text
 	}
