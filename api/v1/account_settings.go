@@ -198,9 +198,10 @@ type AccountSettings struct {
 
 	// DtmfOrder lists the ways to send digits, in the order of trial; default rfc2833, info, audio.
 	// +optional
-	// +listType=set
+	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
+	// +kubebuilder:validation:XValidation:rule="self.all(m, self.exists_one(other, other == m))",message="a method is listed twice"
 	DtmfOrder []DTMFMethod `json:"dtmfOrder,omitempty"`
 
 	// Headers are extra SIP headers in requests.
@@ -231,16 +232,16 @@ type Transport string
 
 // DTMFMethod is a way to send digits.
 //
+// +kubebuilder:validation:MaxLength=8
 // +kubebuilder:validation:Enum=rfc2833;info;audio
 type DTMFMethod string
 
-// CodecList lists audio codecs by name or payload number.
+// CodecList lists audio codecs by name or payload number, none of them twice.
 //
 // +listType=atomic
 // +kubebuilder:validation:MinItems=1
 // +kubebuilder:validation:MaxItems=16
 // +kubebuilder:validation:XValidation:rule="self.all(c, type(c) == int ? (c >= 0 && c <= 127) : c in ['Opus','G722','PCMU','PCMA','GSM','iLBC','G729'])",message="a codec is one of Opus, G722, PCMU, PCMA, GSM, iLBC, G729 or a payload number from 0 to 127"
-// +kubebuilder:validation:XValidation:rule="self.all(c, self.exists_one(other, other == c))",message="a codec is listed twice"
 type CodecList []intstr.IntOrString
 
 // SIPHeader is one extra header.
