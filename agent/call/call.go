@@ -181,21 +181,25 @@ func (c *call) end(e End) {
 		}
 	}
 	c.rec.State, c.rec.EndedAt, c.rec.End = Ended, time.Now(), &e
+	c.rec, c.audio = c.record(), nil // transactions keep the call for 64·T1 more; let them not keep its buffers
 	c.log.Debug("call", "state", Ended, "code", e.Code, "reason", e.Reason, "by", e.By)
 	c.set.left(c.record())
 	c.changed()
 }
 
-// abandon ends a call without a word to anybody.
+// abandon ends a call at once, with one last message that nobody waits for.
 func (c *call) abandon(e End) {
 	c.box.drop()
+	if c.rec.State != Ended {
+		c.lastWord(e)
+	}
 	c.end(e)
 }
 
 // changed publishes the record.
 func (c *call) changed() {
 	v := &view{record: c.record()}
-	if c.audio != nil && c.rec.State != Ended {
+	if c.audio != nil {
 		v.session = c.audio.session
 	}
 	c.view.Store(v)

@@ -14,6 +14,7 @@ func (c *call) accepted(res *sip.Response) {
 	t := c.attempt
 	c.alarms.stop(alarmSetup, alarmCancel)
 	d := c.acknowledge(res)
+	clear(t.early) // the other branches' dialogs end with the INVITE (RFC 3261 §13.2.2.4)
 	if t.leaving != nil || c.rec.State == Ended {
 		// The answer crossed our CANCEL: "if the original request … generates a
 		// final response" of 2xx, the session is there and needs a BYE (RFC 3261 §15).

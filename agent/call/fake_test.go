@@ -203,6 +203,7 @@ type played struct {
 	closed  bool
 	sent    string
 	stats   media.Stats
+	broken  bool
 }
 
 func (m *fakeMedia) has() played {
@@ -230,9 +231,19 @@ func (m *fakeMedia) Start(n sdp.Negotiated, s media.Source) error {
 	return nil
 }
 
+// breakDown lets the next Update panic.
+func (m *fakeMedia) breakDown() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.broken = true
+}
+
 func (m *fakeMedia) Update(n sdp.Negotiated, s media.Source) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.broken {
+		panic("on purpose")
+	}
 	if !m.started || s != m.source {
 		return errors.New("update before start, or of another source")
 	}
@@ -282,7 +293,7 @@ type network struct {
 	t     *testing.T
 	mu    sync.Mutex
 	sent  []*clientTx
-	acks  []*sip.Request
+	acks  []*sip.Request // and whatever else was sent outside transactions
 	names map[string]netip.AddrPort
 }
 
@@ -324,7 +335,16 @@ func (n *network) LocalAddrFor(context.Context, netip.AddrPort) (netip.Addr, err
 
 func (n *network) Port() int { return 5060 }
 
-func (n *network) Guard(_ string, f func()) bool {
+func (n *network) Guard(_ string, f func()) (panicked bool) {
+	defer func() {
+		switch v := recover(); v {
+		case nil:
+		case "on purpose":
+			panicked = true
+		default:
+			panic(v)
+		}
+	}()
 	f()
 	return false
 }

@@ -55,6 +55,32 @@ func (c *call) farewell(d *dialog, header sip.Header) {
 	c.send(d, req, &exchange{final: func(res *sip.Response) { c.challenged(d, auth, req, res) }})
 }
 
+// lastWord says goodbye outside any transaction: better than nothing when the
+// line is closed or the call is broken.
+func (c *call) lastWord(e End) {
+	var req *sip.Request
+	switch t := c.attempt; {
+	case c.dialog != nil && !c.rec.AnsweredAt.IsZero():
+		req = c.dialog.request(sip.BYE)
+		to, err := c.destination(c.dialog.hop(), c.dialog.peer)
+		if err != nil {
+			return
+		}
+		req.SetDestination(to)
+	case c.invite != nil:
+		c.invite.respond(reply(c.invite.req, e.Code))
+		return
+	case t != nil && t.proceeding:
+		req = ua.Cancel(t.invite)
+	default:
+		return
+	}
+	req.AppendHeader(reasonHeader(e.Code, e.Reason))
+	if err := c.opts.Endpoint.Write(req); err != nil {
+		c.log.Debug("last word not sent", "method", req.Method, "error", err)
+	}
+}
+
 // challenged sends a request within d again, with credentials, if that is what
 // a response asks for.
 func (c *call) challenged(d *dialog, auth *ua.Authorizer, req *sip.Request, res *sip.Response) {

@@ -125,7 +125,11 @@ func (c *call) capable() []sip.Header {
 func (c *call) refuse(code int, why error) {
 	c.log.Info("call refused", "code", code, "error", why)
 	c.note(fmt.Sprintf("refused: %s", clip(why.Error())))
-	c.reject(End{Code: code, Reason: statusLine(code, ""), By: Policy})
+	by := Local
+	if code == 488 {
+		by = Policy
+	}
+	c.reject(End{Code: code, Reason: statusLine(code, ""), By: by})
 }
 
 // reject answers the INVITE with the end's code and ends the call.
@@ -169,7 +173,7 @@ func (c *call) retransmit() {
 // handleACK takes the ACK of our 2xx, and with it the answer to our offer.
 func (c *call) handleACK(ack *sip.Request) {
 	i := c.invite
-	if i == nil || !i.acknowledged(ack) {
+	if i == nil || c.rec.State == Ended || !i.acknowledged(ack) {
 		return
 	}
 	c.alarms.stop(alarmRetransmit, alarmACK)

@@ -269,7 +269,51 @@ func TestIncoming(t *testing.T) {
 			if got := p.tx.codes(); got != "100 500" {
 				b.t.Errorf("answered %s, want 100 500", got)
 			}
-			b.wantEnd(500, call.Policy, "500 Server Internal Error")
+			b.wantEnd(500, call.Local, "500 Server Internal Error")
+		}},
+		"a panic while it is answered costs this call and no more": {func(o *call.Options) {
+			autoAnswer(o)
+			open := o.OpenMedia
+			calls := 0
+			o.OpenMedia = func(c media.Config) (call.Media, error) {
+				if calls++; calls == 1 {
+					panic("on purpose")
+				}
+				return open(c)
+			}
+		}, func(b *bench) {
+			p := b.invite("a", sdpBody(offerPCMU)...)
+			if got := p.tx.codes(); got != "100 500" {
+				b.t.Errorf("answered %s, want 100 500", got)
+			}
+			b.wantEnd(500, call.Local, "internal error")
+			second := b.invite("b", sdpBody(offerPCMU)...)
+			second.ack()
+			if got := second.tx.codes(); got != "100 200" {
+				b.t.Errorf("the next call is answered %s", got)
+			}
+		}},
+		"a panic in an answered call still says BYE": {autoAnswer, func(b *bench) {
+			p := b.invite("a", sdpBody(offerPCMU)...)
+			p.ack()
+			b.session().breakDown()
+			p.send("INVITE", reoffer("sendonly")...)
+			b.wantEnd(200, call.Local, "internal error")
+			if got := b.net.ack(0).Method; got != "BYE" {
+				b.t.Errorf("last word is %s", got)
+			}
+		}},
+		"closing the line does not wait for ever for an ACK": {autoAnswer, func(b *bench) {
+			b.invite("a", sdpBody(offerPCMU)...)
+			start := time.Now()
+			b.set.Close("agent is shutting down")
+			if took := time.Since(start); took != call.CloseTimeout {
+				b.t.Errorf("Close took %v", took)
+			}
+			b.wantEnd(200, call.Local, "line closed")
+			if got := b.net.ack(0).Method; got != "BYE" {
+				b.t.Errorf("last word is %s", got)
+			}
 		}},
 	} {
 		t.Run(sentence, func(t *testing.T) { simulate(t, c.change, c.play) })

@@ -143,8 +143,9 @@ func (s *Set) Dial(ctx context.Context, d Dial) (id string, err error) {
 	c := newCall(s, s.opts, Out, target)
 	c.dial(d, target)
 	s.dialogs[dialogKey{c.rec.CallID, c.tag}] = c
+	id = c.rec.ID // from here on the record is the call's own
 	s.start(context.WithoutCancel(ctx), c)
-	return c.rec.ID, nil
+	return id, nil
 }
 
 // validate checks what Dial asks for besides its target.
