@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,7 +68,7 @@ type line struct {
 
 func newLine(name string, env *environment) *line {
 	return &line{
-		name: name, env: env, log: env.log.With("account", name),
+		name: name, env: env, log: env.log.With("line", name),
 		done: make(chan struct{}), wake: make(chan struct{}, 1), idle: make(chan struct{}),
 	}
 }
@@ -154,7 +155,7 @@ func (l *line) carryOut(ctx context.Context, o order) {
 	case o.target != l.applied:
 		act, why := compare(l.applied, o.target)
 		if act != nothing {
-			l.log.Info("account taken over", "effect", act.String(), "because", why)
+			l.log.Info("account taken over", "effect", act.String(), "because", strings.Join(why, " "))
 		}
 		if act == restart {
 			l.retire(ctx, time.Now().Add(inFlight))

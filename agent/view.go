@@ -32,8 +32,8 @@ func (l *line) publish(o order) {
 	standing := standingOf(l.applied)
 	if !standing.register || o.stopping {
 		s = unregistered(s, standing, o, l.shown)
+		l.logStanding(s)
 	}
-	l.logTransition(s)
 	l.shown = s
 	v := &view{status: l.lineStatus(in, s)}
 	l.published.Store(v)
@@ -66,19 +66,17 @@ func since(before registration.Status, now delivery.State) time.Time {
 	return time.Now()
 }
 
-// logTransition tells the log what changed for a reader of it, once.
-func (l *line) logTransition(s registration.Status) {
-	if s.State == l.shown.State && s.Problem == l.shown.Problem {
+// logStanding tells the log why a line does not register, once. What becomes of
+// those that do, the registration tells itself.
+func (l *line) logStanding(s registration.Status) {
+	if s.State == l.shown.State && s.LastReason == l.shown.LastReason {
 		return
 	}
 	level := slog.LevelInfo
-	switch s.State {
-	case delivery.Idle, delivery.Registering:
-		level = slog.LevelDebug
-	case delivery.Unauthorized, delivery.Error:
+	if s.Problem != "" {
 		level = slog.LevelWarn
 	}
-	l.log.Log(context.Background(), level, "line is "+string(s.State), "server", s.Server, "code", s.LastCode, "reason", s.LastReason, "problem", s.Problem)
+	l.log.Log(context.Background(), level, "line does not register", "reason", s.LastReason)
 }
 
 func (l *line) lineStatus(in *incarnation, s registration.Status) control.LineStatus {

@@ -39,10 +39,10 @@ func (c Caller) Scenario() string {
 	case c.CancelAfter > 0:
 		b.line(`<recv response="180"/>`)
 		b.pause(c.CancelAfter)
-		b.send(c.request("CANCEL", "[branch-2]", ""), `retrans="500"`)
+		b.send(c.request("CANCEL", "[branch-4]", ""), `retrans="500"`)
 		b.line(`<recv response="200"/>`)
 		b.line(`<recv response="487"/>`)
-		b.send(c.request("ACK", "[branch-4]", ""), "")
+		b.send(c.request("ACK", "[branch-7]", ""), "")
 		return b.close()
 	case c.Ringing:
 		b.line(`<recv response="180"/>`)
@@ -52,7 +52,12 @@ func (c Caller) Scenario() string {
 	}
 	if c.Expect != 0 && c.Expect != 200 {
 		fmt.Fprintf(&b.Builder, "<recv response=\"%d\"/>\n", c.Expect)
-		b.send(c.request("ACK", "[branch]", ""), "")
+		// The branch of the INVITE, counted back in messages (RFC 3261 §17.1.1.3).
+		back := "[branch-5]"
+		if c.Ringing {
+			back = "[branch-4]"
+		}
+		b.send(c.request("ACK", back, ""), "")
 		return b.close()
 	}
 	b.line(`<recv response="200" rrs="true"/>`)
@@ -133,7 +138,13 @@ type Callee struct {
 func (c Callee) Scenario() string {
 	var b script
 	b.open("callee")
-	b.line(`<recv request="INVITE" rrs="true"/>`)
+	if c.Cancelled {
+		// The CANCEL has the Via of the last hop only; the answer to the INVITE needs them all.
+		b.line(`<recv request="INVITE" rrs="true"><action><ereg regexp="(Via:.*)From:" search_in="msg" check_it="true" assign_to="whole,vias"/></action></recv>`)
+		b.line(`<Reference variables="whole"/>`)
+	} else {
+		b.line(`<recv request="INVITE" rrs="true"/>`)
+	}
 	if c.Ring > 0 || c.Cancelled {
 		b.send(reply("180 Ringing", "Contact: <sip:sipp@[local_ip]:[local_port]>\nContent-Length: 0\n\n"), "")
 	}
@@ -141,7 +152,7 @@ func (c Callee) Scenario() string {
 	case c.Cancelled:
 		b.line(`<recv request="CANCEL"/>`)
 		b.send(reply("200 OK", "Content-Length: 0\n\n"), "")
-		b.send(replyTo("487 Request Terminated", "CSeq: [cseq] INVITE"), `retrans="500"`)
+		b.send(replyToInvite("487 Request Terminated"), `retrans="500"`)
 		b.line(`<recv request="ACK"/>`)
 		return b.close()
 	case c.Ring > 0:
@@ -165,9 +176,9 @@ func reply(status, rest string) string {
 	return "SIP/2.0 " + status + "\n[last_Via:]\n[last_Record-Route:]\n[last_From:]\n[last_To:];tag=callee[call_number]\n[last_Call-ID:]\n[last_CSeq:]\n" + rest
 }
 
-// replyTo answers the INVITE after a CANCEL came in between: only the CSeq differs.
-func replyTo(status, cseq string) string {
-	return strings.Replace(reply(status, "Content-Length: 0\n\n"), "[last_CSeq:]", cseq, 1)
+// replyToInvite answers the INVITE after a CANCEL came in between.
+func replyToInvite(status string) string {
+	return strings.NewReplacer("[last_Via:]\n", "[$vias]", "[last_CSeq:]", "CSeq: [cseq] INVITE").Replace(reply(status, "Content-Length: 0\n\n"))
 }
 
 // digitFile is the recording of one digit.

@@ -27,6 +27,8 @@ type Config struct {
 	Scenario string
 	// Remote is where requests go; invalid for a callee.
 	Remote netip.AddrPort
+	// Local is the loopback address it speaks from; invalid = 127.0.0.1.
+	Local netip.Addr
 	// Service is the user that is called ([service] in the scenario).
 	Service string
 	// Calls to make or take before it ends; 0 = 1. Rate a second; 0 = 10.
@@ -61,14 +63,17 @@ func Start(c Config) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{dir: c.Dir, addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)}
+	if !c.Local.IsValid() {
+		c.Local = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	p := &Program{dir: c.Dir, addr: netip.AddrPortFrom(c.Local, port)}
 	scenario := filepath.Join(c.Dir, "scenario.xml")
 	if err := os.WriteFile(scenario, []byte(c.Scenario), 0o600); err != nil {
 		return nil, err
 	}
 	timeout := cmp.Or(c.Timeout, 30*time.Second)
 	args := []string{
-		"-sf", scenario, "-i", "127.0.0.1", "-p", strconv.Itoa(int(port)), "-mi", "127.0.0.1", "-mp", strconv.Itoa(int(media)),
+		"-sf", scenario, "-i", c.Local.String(), "-p", strconv.Itoa(int(port)), "-mi", c.Local.String(), "-mp", strconv.Itoa(int(media)),
 		"-m", strconv.Itoa(cmp.Or(c.Calls, 1)), "-r", strconv.Itoa(cmp.Or(c.Rate, 10)), "-nostdin",
 		"-timeout", strconv.Itoa(int(timeout.Seconds())), "-timeout_error", "-recv_timeout", strconv.Itoa(int(timeout.Milliseconds())),
 		"-trace_msg", "-message_file", p.file("messages"), "-trace_err", "-error_file", p.file("errors"),
