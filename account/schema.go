@@ -141,11 +141,9 @@ var table = sync.OnceValue(buildSchema)
 
 func buildSchema() schema {
 	s := schema{index: map[string]int{}, folded: map[string]int{}}
-	sections := documentRows()
-	documented := len(sections)
-	for i, sec := range append(sections, bonusRows()...) {
+	for i, sec := range slices.Concat(documentRows, bonusRows) {
 		for _, row := range sec.rows {
-			row.Section, row.Bonus = sec.name, i >= documented
+			row.Section, row.Bonus = sec.name, i >= len(documentRows)
 			if row.Merge == "" {
 				row.Merge = MergeReplace
 			}
