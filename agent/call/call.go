@@ -236,8 +236,11 @@ func (r *Record) measure(s media.Stats) {
 	}
 }
 
-// note adds a remark to the record.
+// note adds a remark to the record, unless it is closed: its end is its last change.
 func (c *call) note(remark string) {
+	if c.rec.State == Ended {
+		return
+	}
 	c.rec.Treatment = append(c.rec.Treatment, remark)
 	c.changed()
 }

@@ -66,6 +66,13 @@ func (b *bench) finish() {
 		b.t.Errorf("%d calls left after Close", n)
 	}
 	b.checkSecrets()
+	over := make(map[string]bool)
+	for _, r := range b.told() {
+		if over[r.ID] {
+			b.t.Errorf("%+v was told after the end of the call", r)
+		}
+		over[r.ID] = r.State == call.Ended
+	}
 	for i, m := range b.audio {
 		if !m.has().closed {
 			b.t.Errorf("audio session %d was never closed", i)

@@ -81,7 +81,8 @@ type Options struct {
 	// OpenMedia opens a call's audio; nil = media.Open.
 	OpenMedia func(media.Config) (Media, error)
 	// OnChange is told every change of a call, in order per call, from the
-	// call's own goroutine. It must not block.
+	// call's own goroutine; the end is the last change, and told once. It must
+	// not block.
 	OnChange func(Record)
 	// Log for what calls have to say; nil = discard.
 	Log *slog.Logger
