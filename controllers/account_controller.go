@@ -20,10 +20,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/controllers/reports"
 )
 
-// accountReconciler keeps the status of accounts: it accepts and renders them,
-// and publishes what their agents report.
-//
-// get, list, watch: accounts, fleets and agents are what a status is made of.
+// Rights, and why. Get, list, watch: accounts, fleets and agents are what a status is made of.
 // patch on the status, and nothing else of an account: the rest is the user's.
 // Secrets and ConfigMaps: list and watch are needed for their metadata (a cache
 // without contents), get to read the one that an account refers to. Events: what
@@ -33,6 +30,9 @@ import (
 // +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphoneaccounts/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// accountReconciler keeps the status of accounts: it accepts and renders them,
+// and publishes what their agents report.
 type accountReconciler struct {
 	client.Client
 	objects objects

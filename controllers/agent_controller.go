@@ -18,10 +18,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/controllers/reports"
 )
 
-// agentReconciler delivers the lines of agents, keeps their pods and follows
-// their reports.
-//
-// Secrets and pods: create and patch are what server-side apply needs. Pods are
+// Rights, and why. Secrets and pods: create and patch are what server-side apply needs. Pods are
 // deleted when they failed, are outdated or lost their node; Secrets go with
 // their owner. Nodes are read to tell a lost node and a cordoned one. patch on
 // the status of agents; update on their finalizers is what the API server asks
@@ -33,6 +30,9 @@ import (
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create;patch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
+
+// agentReconciler delivers the lines of agents, keeps their pods and follows
+// their reports.
 type agentReconciler struct {
 	client.Client
 	objects objects

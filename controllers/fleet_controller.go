@@ -17,15 +17,15 @@ import (
 	"github.com/softphone-operator/softphone-operator/controllers/reports"
 )
 
-// fleetReconciler guards the agents of a fleet and sums the fleet up. A fleet
-// without an object (default) has no status, but is guarded all the same.
-//
-// NetworkPolicies and PodDisruptionBudgets: create and patch are what
+// Rights, and why. NetworkPolicies and PodDisruptionBudgets: create and patch are what
 // server-side apply needs; they are deleted with the last agent.
 //
 // +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphonefleets/status,verbs=patch
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
+
+// fleetReconciler guards the agents of a fleet and sums the fleet up. A fleet
+// without an object (default) has no status, but is guarded all the same.
 type fleetReconciler struct {
 	client.Client
 	reader *reports.Reader

@@ -18,12 +18,12 @@ import (
 	"github.com/softphone-operator/softphone-operator/controllers/reports"
 )
 
-// placementReconciler binds the lines of a namespace to agents. It makes agents,
-// and removes those that have nothing left to do.
-//
-// create, patch and delete of agents: they are the operator's own.
+// Rights, and why. create, patch and delete of agents: they are the operator's own.
 //
 // +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphoneagents,verbs=create;patch;delete
+
+// placementReconciler binds the lines of a namespace to agents. It makes agents,
+// and removes those that have nothing left to do.
 type placementReconciler struct {
 	client.Client
 	live   client.Reader
