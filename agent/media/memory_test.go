@@ -23,6 +23,9 @@ type network struct {
 
 	// impair says after which delays a datagram arrives: none = lost, two = doubled. nil: at once.
 	impair func(from, to netip.AddrPort, b []byte) []time.Duration
+
+	// translate is what a NAT on the way does to addresses; an invalid destination drops. nil: nothing.
+	translate func(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort)
 }
 
 type datagram struct {
@@ -37,6 +40,11 @@ func (n *network) send(from, to netip.AddrPort, b []byte) {
 	if n.impair != nil {
 		n.mu.Lock()
 		delays = n.impair(from, to, b)
+		n.mu.Unlock()
+	}
+	if n.translate != nil {
+		n.mu.Lock()
+		from, to = n.translate(from, to)
 		n.mu.Unlock()
 	}
 	d := datagram{append([]byte(nil), b...), from}

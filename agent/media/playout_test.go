@@ -283,6 +283,18 @@ func TestPacketsWithoutAudioAreAPauseNotALoss(t *testing.T) {
 	}
 }
 
+func TestPacketsThatMissTheirTimeAreDiscardedAndCounted(t *testing.T) {
+	p, _ := simulation{packets: 500, transit: func(i int) float64 {
+		if i%100 == 50 {
+			return 700
+		}
+		return 30
+	}}.run(t)
+	if p.discarded != 5 {
+		t.Errorf("%d packets discarded, 5 came 670 ms late", p.discarded)
+	}
+}
+
 func TestAFloodIsThrownAwayAtOnce(t *testing.T) {
 	p, _ := simulation{packets: 600, transit: steady, sent: func(i int) float64 {
 		if i >= 200 && i < 300 { // 2 s of audio, all at once, when it is due to begin
