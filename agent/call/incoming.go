@@ -12,12 +12,9 @@ import (
 )
 
 // invited begins an incoming call as its treatment said: ring, or answer.
-func (c *call) invited(req *sip.Request, tx sip.ServerTransaction, d treatment.Decision) {
-	c.invite = &invitation{req: req, tx: tx, first: true}
-	c.acks = tx.Acks()
-	if !c.invite.respond(reply(req, 100)) {
-		c.note("the INVITE was over before it could be answered")
-	}
+func (c *call) invited(d treatment.Decision) {
+	req := c.invite.req
+	c.acks = c.invite.tx.Acks()
 	c.watch(c.invite)
 	c.dialog = newUASDialog(req, c.tag)
 	c.audio = newAudio(c.opts, media.Echo{}, c.heardDigit)
@@ -109,10 +106,12 @@ func (c *call) accept(i *invitation, contact sip.Uri) (int, error) {
 	}
 	res := reply(i.req, 200, append(c.capable(), &sip.ContactHeader{Address: contact})...)
 	setSDP(res, body)
-	if i.accept(res, offer == nil) {
-		c.alarms.set(alarmRetransmit, i.interval)
-		c.alarms.set(alarmACK, giveUp)
+	if !i.accept(res, offer == nil) {
+		c.audio.pending = false // nobody will answer an offer that did not go out
+		return 0, nil
 	}
+	c.alarms.set(alarmRetransmit, i.interval)
+	c.alarms.set(alarmACK, giveUp)
 	return 0, nil
 }
 

@@ -53,19 +53,25 @@ func (s *Set) invited(req *sip.Request, tx sip.ServerTransaction) {
 		s.respond(tx, res)
 		return
 	}
-	c, decision := s.admit(req, tx)
+	c, decision := s.admit(req)
 	switch {
 	case c == nil:
 		// The same INVITE by another path: one of them is enough (RFC 3261 §8.2.2.2).
 		s.respond(tx, reply(req, 482))
 	case decision.Action == treatment.Reject || decision.Action == treatment.Redirect:
 		s.turnAway(c, req, tx, decision)
+	default:
+		// At once: it stops the transaction from reading req for a 100 of its own.
+		c.invite = &invitation{req: req, tx: tx, first: true}
+		c.invite.respond(reply(req, 100))
+		c.box.post(func() { c.invited(decision) })
+		s.launch(c)
 	}
 }
 
-// admit decides on a call, and runs it unless it is to be turned away. It gives
-// no call for an INVITE that is here already.
-func (s *Set) admit(req *sip.Request, tx sip.ServerTransaction) (*call, treatment.Decision) {
+// admit decides on a call, and reserves it unless it is to be turned away. It
+// gives no call for an INVITE that is here already.
+func (s *Set) admit(req *sip.Request) (*call, treatment.Decision) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := inviteKey{req.CallID().Value(), tagOf(req.From().Params), req.CSeq().SeqNo}
@@ -74,14 +80,10 @@ func (s *Set) admit(req *sip.Request, tx sip.ServerTransaction) (*call, treatmen
 	}
 	c := newCall(s, s.opts, In, req.From().Address)
 	decision := treatment.Decide(s.gather(req))
-	c.rec.CallID, c.rec.Treatment = key.callID, decision.Steps
+	c.rec.CallID, c.rec.Treatment, c.inviteKey = key.callID, decision.Steps, key
 	withTag(req, c.tag)
 	if decision.Action == treatment.Ring || decision.Action == treatment.Answer {
-		c.inviteKey = key
-		s.invites[key] = c
-		s.dialogs[dialogKey{key.callID, c.tag}] = c
-		c.box.post(func() { c.invited(req, tx, decision) })
-		s.start(context.Background(), c)
+		s.reserve(context.Background(), c)
 	}
 	return c, decision
 }

@@ -142,9 +142,9 @@ func (s *Set) Dial(ctx context.Context, d Dial) (id string, err error) {
 	}
 	c := newCall(s, s.opts, Out, target)
 	c.dial(d, target)
-	s.dialogs[dialogKey{c.rec.CallID, c.tag}] = c
-	id = c.rec.ID // from here on the record is the call's own
-	s.start(context.WithoutCancel(ctx), c)
+	s.reserve(context.WithoutCancel(ctx), c)
+	id = c.rec.ID
+	s.launch(c)
 	return id, nil
 }
 
@@ -170,14 +170,23 @@ func (d Dial) validate() error {
 	return nil
 }
 
-// start runs a call. The set is locked.
-func (s *Set) start(ctx context.Context, c *call) {
+// reserve makes a call known before it runs. The set is locked; launch follows.
+func (s *Set) reserve(ctx context.Context, c *call) {
 	s.running[c.rec.ID] = c
-	ctx, c.cancel = context.WithCancel(ctx)
-	release := context.AfterFunc(s.stopped, c.cancel)
-	c.ctx = ctx
+	s.dialogs[dialogKey{c.rec.CallID, c.tag}] = c
+	if c.inviteKey != (inviteKey{}) {
+		s.invites[c.inviteKey] = c
+	}
+	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.view.Store(&view{record: c.rec})
-	s.calls.Go(func() {
+	s.calls.Add(1)
+}
+
+// launch runs a call that was reserved. From here on the record is the call's own.
+func (s *Set) launch(c *call) {
+	release := context.AfterFunc(s.stopped, c.cancel)
+	go func() {
+		defer s.calls.Done()
 		defer release()
 		defer c.cancel()
 		defer s.forget(c)
@@ -185,7 +194,7 @@ func (s *Set) start(ctx context.Context, c *call) {
 		if guard(c.opts.Line, c.run) {
 			guard(c.opts.Line, func() { c.abandon(End{Code: 500, Reason: "internal error", By: Local}) })
 		}
-	})
+	}()
 }
 
 // left is told by a call that it has ended; what it still does is answer.
@@ -202,9 +211,7 @@ func (s *Set) forget(c *call) {
 	defer s.mu.Unlock()
 	delete(s.running, c.rec.ID)
 	delete(s.dialogs, dialogKey{c.rec.CallID, c.tag})
-	if c.inviteKey != (inviteKey{}) {
-		delete(s.invites, c.inviteKey)
-	}
+	delete(s.invites, c.inviteKey)
 }
 
 // Hangup ends a call: CANCEL, BYE or 486, whatever fits its state. It does not

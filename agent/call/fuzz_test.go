@@ -1,0 +1,50 @@
+package call_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// FuzzHandleRequest throws requests at a line with a running call: whatever
+// comes, nothing breaks, and every request but ACK has its final response once
+// the longest timer is over. TAG stands for the call's own tag.
+func FuzzHandleRequest(f *testing.F) {
+	p := &caller{callID: "a", seq: 2}
+	for _, extra := range [][]string{nil, sdpBody(offerPCMU), reoffer("inactive"), {"Require: x"}, {"Contact: *"}, {"Content-Type: text/plain", "", "x"},
+		{"Record-Route: <sip:1.2.3.4;lr>"}, {"Call-Info: <x>;answer-after=1"}} {
+		for _, method := range []string{"INVITE", "ACK", "BYE", "INFO", "UPDATE", "PRACK", "OPTIONS", "CANCEL"} {
+			for _, tag := range []string{"", "TAG", "other"} {
+				f.Add(parse(append(p.head(method, tag), extra...)...).String())
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, autoAnswer)
+			defer b.finish()
+			running := b.invite("a", sdpBody(offerPCMU)...)
+			m, err := sip.NewParser().ParseSIP([]byte(strings.ReplaceAll(raw, "TAG", running.tag())))
+			if err != nil {
+				return
+			}
+			req, ok := m.(*sip.Request)
+			if !ok || req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil || req.Via() == nil {
+				return // package ua answers these
+			}
+			req.SetSource(serverAddr.String())
+			tx := newServerTx(t, req)
+			b.set.HandleRequest(req, tx)
+			synctest.Wait()
+			time.Sleep(2 * time.Minute)
+			b.net.hangUp()
+			codes := tx.codes()
+			if last := codes[max(0, len(codes)-3):]; !req.IsAck() && (len(last) != 3 || last < "200") || req.IsAck() && codes != "" {
+				t.Errorf("answered %q:\n%s", codes, raw)
+			}
+		})
+	})
+}
