@@ -123,6 +123,9 @@ func (x *exchange) success(res *sip.Response, uri sip.Uri, j job) *outcome {
 // send sends a REGISTER and answers its challenges. why says what kept it from
 // answering the challenge of the response it gives.
 func (x *exchange) send(ctx context.Context, server ua.Candidate, contacts []string, ask time.Duration) (res *sip.Response, why, err error) {
+	if err := x.ep.Turn(ctx, server.Addr); err != nil {
+		return nil, nil, err
+	}
 	req := buildRegister(x.cfg, x.registration.tag, x.registration.nextCSeq(), contacts, ask)
 	req.SetDestination(server.Addr.String())
 	session := x.cfg.credentials().Session(&x.registration.nonces)
@@ -133,6 +136,9 @@ func (x *exchange) send(ctx context.Context, server ua.Candidate, contacts []str
 		}
 		if res.StatusCode != sip.StatusUnauthorized && res.StatusCode != sip.StatusProxyAuthRequired {
 			return res, nil, nil
+		}
+		if err := x.ep.Turn(ctx, server.Addr); err != nil {
+			return nil, nil, err
 		}
 		challenged, why := session.Next(req, res)
 		if why != nil {

@@ -34,6 +34,7 @@ type registrar struct {
 	public    string // rewrites Via's received and rport
 	bindings  map[string]map[string]binding
 	requests  []*sip.Request
+	forgetful bool // keeps no requests
 }
 
 type binding struct {
@@ -57,7 +58,9 @@ func (g *registrar) set(change func(*registrar)) {
 func (g *registrar) answer(req *sip.Request) *sip.Response {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.requests = append(g.requests, req.Clone())
+	if !g.forgetful {
+		g.requests = append(g.requests, req.Clone())
+	}
 	switch {
 	case g.silent:
 		return nil
@@ -231,6 +234,8 @@ func (f *fakeEndpoint) LocalAddrFor(context.Context, netip.AddrPort) (netip.Addr
 }
 
 func (f *fakeEndpoint) Port() int { return 5060 }
+
+func (f *fakeEndpoint) Turn(ctx context.Context, _ netip.AddrPort) error { return ctx.Err() }
 
 func (f *fakeEndpoint) Do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
 	f.mu.Lock()

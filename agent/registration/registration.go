@@ -138,6 +138,7 @@ type Endpoint interface {
 	Resolve(ctx context.Context, hostport string, t ua.Transport) ([]ua.Candidate, error)
 	LocalAddrFor(ctx context.Context, server netip.AddrPort) (netip.Addr, error)
 	Port() int
+	Turn(ctx context.Context, server netip.AddrPort) error
 	Do(ctx context.Context, req *sip.Request) (*sip.Response, error)
 	Keepalive(server netip.AddrPort) error
 	Guard(line string, f func()) (panicked bool)
@@ -155,7 +156,7 @@ type Registration struct {
 	life sync.Mutex // held by Start and Stop while they work
 
 	mu      sync.Mutex // guards what follows
-	wanted  Config     // the newest
+	wanted  *Config    // the newest; never written to
 	status  Status
 	servers []ua.Candidate // the one in use first
 	cseq    uint32         // last used
@@ -166,14 +167,15 @@ type Registration struct {
 const StopTimeout = 4 * time.Second
 
 // New makes a registration that does nothing until Start. onChange is called
-// after every change of the status, from the registration's own goroutine,
-// never concurrently; it must not block or call back into r except Status.
+// after every change of the status, never concurrently; it must not block or
+// call back into r except Status and Servers.
 func New(cfg Config, ep Endpoint, onChange func(Status)) *Registration {
 	if onChange == nil {
 		onChange = func(Status) {}
 	}
+	cfg = cfg.defaults()
 	return &Registration{
-		ep: ep, onChange: onChange, tag: ua.NewTag(), wanted: cfg.defaults(),
+		ep: ep, onChange: onChange, tag: ua.NewTag(), wanted: &cfg,
 		status: Status{State: delivery.Idle, Since: time.Now()},
 	}
 }
@@ -190,7 +192,7 @@ func (r *Registration) Start(ctx context.Context) {
 	r.mu.Lock()
 	r.run = run
 	r.mu.Unlock()
-	go run.loop()
+	run.post(message{kind: start})
 }
 
 // Update puts another configuration in force: nothing changed = nothing
@@ -200,8 +202,10 @@ func (r *Registration) Start(ctx context.Context) {
 func (r *Registration) Update(cfg Config) {
 	cfg = cfg.defaults()
 	r.mu.Lock()
-	what := compare(r.wanted, cfg)
-	r.wanted = cfg
+	what := compare(*r.wanted, cfg)
+	if what != nothing {
+		r.wanted = &cfg
+	}
 	run := r.run
 	r.mu.Unlock()
 	if run == nil {
@@ -217,8 +221,8 @@ func (r *Registration) Update(cfg Config) {
 	}
 }
 
-// Stop un-registers our own Contact, if one is registered, and ends the
-// goroutine. It is done when ctx ends or after StopTimeout, whichever is
+// Stop un-registers our own Contact, if one is registered, and ends everything
+// that runs for it. It is done when ctx ends or after StopTimeout, whichever is
 // first; the error says why the binding may be left to expire. State is then
 // Disabled.
 func (r *Registration) Stop(ctx context.Context) error {
@@ -232,7 +236,7 @@ func (r *Registration) Stop(ctx context.Context) error {
 	select {
 	case <-run.ended:
 	case <-ctx.Done():
-		run.cancel()
+		run.post(message{kind: deserted})
 		<-run.ended
 	}
 	r.mu.Lock()

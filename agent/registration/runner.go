@@ -11,85 +11,110 @@ import (
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
-// runner lives from Start to Stop: one goroutine that owns the machine's state,
-// its timer and what is under way.
+// runner lives from Start to Stop and owns the machine's state. Its messages are
+// taken one after the other by a goroutine that is there only while there are
+// any: an idle line is a few timers, not a stack.
 type runner struct {
-	r      *Registration
-	ctx    context.Context
-	cancel context.CancelFunc
-	inbox  chan message
-	ended  chan struct{}
-	work   sync.WaitGroup // exchanges under way
+	r     *Registration
+	ctx   context.Context // Start's
+	leave func() bool     // stops waiting for the end of ctx
+	ended chan struct{}   // closed when nothing runs any more
+	work  sync.WaitGroup  // exchanges under way
 
-	// What follows belongs to the loop.
-	cfg       Config // in force
+	mu    sync.Mutex // guards the queue
+	queue []message
+	busy  bool // somebody takes messages
+	shut  bool // no more are taken
+
+	// What follows belongs to whoever takes messages.
+	cfg       *Config // in force
 	state     state
 	contact   string // last registered under cfg
 	public    string
 	granted   time.Duration
 	timer     *time.Timer
+	alarms    int // timers set; only the last one counts
 	keepalive *time.Timer
 	giveUp    context.CancelFunc // of what is under way
 	sequence  int                // of what is under way; answers to earlier ones are late
-	over      bool
-	farewell  error // of Stop; read after ended
+	clearing  context.CancelFunc // of the removal of leftovers
+	farewell  error              // of Stop; read after ended
 }
 
-// message to the loop.
+// message to the runner.
 type message struct {
 	kind     kind
-	sequence int // done
+	sequence int // done: of the exchange; due: of the timer
 	outcome  *outcome
 }
 
-// retuned: settings are new that concern the runner alone.
-const retuned kind = "retuned"
-
-// never is further away than any timer that matters.
-const never = 1000 * time.Hour
+// Messages that concern the runner alone.
+const (
+	retuned  kind = "retuned"  // settings are new that no REGISTER carries
+	beat     kind = "beat"     // a keepalive is due
+	deserted kind = "deserted" // Start's context has ended, or Stop's
+)
 
 func newRunner(ctx context.Context, r *Registration) *runner {
-	ctx, cancel := context.WithCancel(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.servers = nil // of an earlier life
-	return &runner{
-		r: r, ctx: ctx, cancel: cancel, cfg: r.wanted,
-		inbox: make(chan message, 2), ended: make(chan struct{}),
-		state: state{phase: idle, shown: delivery.Idle},
-		timer: time.NewTimer(never), keepalive: time.NewTimer(never), giveUp: func() {},
+	n := &runner{
+		r: r, ctx: ctx, cfg: r.wanted, ended: make(chan struct{}),
+		state:  state{phase: idle, shown: delivery.Idle},
+		giveUp: func() {}, clearing: func() {},
 	}
+	n.leave = context.AfterFunc(ctx, func() { n.post(message{kind: deserted}) })
+	return n
 }
 
-// post hands a message over; to a runner that ends, to nobody.
+// post hands a message over; to a runner that has ended, to nobody.
 func (n *runner) post(m message) {
-	select {
-	case n.inbox <- m:
-	case <-n.ctx.Done():
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.shut {
+		return
+	}
+	n.queue = append(n.queue, m)
+	if !n.busy {
+		n.busy = true
+		go n.drain()
 	}
 }
 
-func (n *runner) loop() {
-	defer close(n.ended)
-	defer n.work.Wait()
-	defer n.cancel()
-	defer n.timer.Stop()
-	defer n.keepalive.Stop()
-	n.guarded(message{kind: start})
-	for !n.over {
-		select {
-		case m := <-n.inbox:
-			n.guarded(m)
-		case <-n.timer.C:
-			n.guarded(message{kind: due})
-		case <-n.keepalive.C:
-			n.sendKeepalive()
-		case <-n.ctx.Done():
-			n.farewell = fmt.Errorf("%s: binding left to expire: %w", n.cfg.Name, context.Cause(n.ctx))
-			n.state, _ = ended(n.state)
-			n.publish()
+// drain takes messages while there are any.
+func (n *runner) drain() {
+	for {
+		n.mu.Lock()
+		if n.shut || len(n.queue) == 0 {
+			n.busy, n.queue = false, nil
+			n.mu.Unlock()
 			return
 		}
+		m := n.queue[0]
+		n.queue = n.queue[1:]
+		n.mu.Unlock()
+		n.guarded(m)
+	}
+}
+
+// finish ends the runner; nothing is taken after it.
+func (n *runner) finish() {
+	n.mu.Lock()
+	n.shut = true
+	n.mu.Unlock()
+	n.leave()
+	n.giveUp()
+	n.clearing()
+	stopTimer(n.timer)
+	stopTimer(n.keepalive)
+	n.work.Wait()
+	close(n.ended)
+}
+
+func stopTimer(t *time.Timer) {
+	if t != nil {
+		t.Stop()
 	}
 }
 
@@ -100,20 +125,38 @@ func (n *runner) guarded(m message) {
 	}
 	n.giveUp()
 	n.sequence++
-	if n.state.phase != leaving && n.state.phase != stopped {
+	if n.state.phase == stopped {
+		return
+	}
+	if n.state.phase != leaving {
 		n.state.phase = retrying // which done leads out of, with a timer
 	}
-	n.over = n.r.ep.Guard(n.cfg.Name, func() { n.step(done, internal()) }) || n.over
+	n.r.ep.Guard(n.cfg.Name, func() { n.step(done, internal()) })
 }
 
 func (n *runner) take(m message) {
-	switch {
-	case m.kind == retuned:
+	switch m.kind {
+	case retuned:
 		n.adopt()
 		n.tune()
-	case m.kind == done && m.sequence != n.sequence: // late
+	case beat:
+		n.sendKeepalive()
+	case deserted:
+		n.farewell = fmt.Errorf("%s: binding left to expire: %w", n.cfg.Name, context.Canceled)
+		n.state, _ = ended(n.state)
+		n.publish()
+		n.finish()
+	case due:
+		if m.sequence == n.alarms {
+			n.step(m.kind, nil)
+		}
+	case done:
+		if m.sequence == n.sequence {
+			n.giveUp() // it is over; its context need not stay
+			n.step(m.kind, m.outcome)
+		}
 	default:
-		n.step(m.kind, m.outcome)
+		n.step(m.kind, nil)
 	}
 }
 
@@ -162,10 +205,17 @@ func (n *runner) perform(a action) {
 	case adopt:
 		n.adopt()
 	case wake:
-		n.timer.Reset(a.after)
+		n.setTimer(a.after)
 	case end:
-		n.over = true
+		n.finish()
 	}
+}
+
+func (n *runner) setTimer(after time.Duration) {
+	stopTimer(n.timer)
+	n.alarms++
+	alarm := n.alarms
+	n.timer = time.AfterFunc(after, func() { n.post(message{kind: due, sequence: alarm}) })
 }
 
 // adopt puts the newest configuration in force.
@@ -176,7 +226,7 @@ func (n *runner) adopt() {
 	if n.cfg.credentials() != wanted.credentials() {
 		n.r.nonces.Forget()
 	}
-	if compare(n.cfg, wanted) == relocate {
+	if compare(*n.cfg, *wanted) == relocate {
 		n.r.setServers(nil)
 		n.contact, n.public = "", ""
 	}
@@ -204,10 +254,14 @@ func (n *runner) launch(j job) {
 // clear removes leftovers beside everything else; whether it works shows in the
 // next 200.
 func (n *runner) clear(leftovers []string) {
-	x := n.exchange()
+	n.clearing()
+	var ctx context.Context
+	ctx, n.clearing = context.WithCancel(n.ctx)
+	x, over := n.exchange(), n.clearing
 	x.cfg.Log.Info("removing bindings of an earlier life", "line", x.cfg.Name, "contacts", leftovers)
 	n.work.Go(func() {
-		x.ep.Guard(x.cfg.Name, func() { x.run(n.ctx, job{clear: leftovers}) })
+		defer over()
+		x.ep.Guard(x.cfg.Name, func() { x.run(ctx, job{clear: leftovers}) })
 	})
 }
 
@@ -215,15 +269,21 @@ func (n *runner) clear(leftovers []string) {
 func (n *runner) exchange() *exchange {
 	n.r.mu.Lock()
 	defer n.r.mu.Unlock()
-	return &exchange{ep: n.r.ep, cfg: n.cfg, registration: n.r, servers: n.r.servers}
+	return &exchange{ep: n.r.ep, cfg: *n.cfg, registration: n.r, servers: n.r.servers}
 }
 
 // tune starts or stops the keepalive as state and configuration want it.
 func (n *runner) tune() {
+	if n.state.phase == stopped {
+		return
+	}
 	switch {
 	case !n.cfg.KeepAlive || !n.state.bound(time.Now()):
-		n.keepalive.Reset(never)
-	case n.state.phase == registered:
+		stopTimer(n.keepalive)
+	case n.state.phase != registered: // goes on as it was
+	case n.keepalive == nil:
+		n.keepalive = time.AfterFunc(n.cfg.KeepAlivePeriod, func() { n.post(message{kind: beat}) })
+	default:
 		n.keepalive.Reset(n.cfg.KeepAlivePeriod)
 	}
 }
@@ -231,7 +291,7 @@ func (n *runner) tune() {
 // sendKeepalive keeps the mapping of a NAT on the way open.
 func (n *runner) sendKeepalive() {
 	servers := n.r.Servers()
-	if len(servers) == 0 || !n.state.bound(time.Now()) {
+	if len(servers) == 0 || !n.cfg.KeepAlive || !n.state.bound(time.Now()) {
 		return
 	}
 	n.keepalive.Reset(n.cfg.KeepAlivePeriod)

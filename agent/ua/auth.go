@@ -143,10 +143,11 @@ func (c challenge) unsupported() string {
 // The zero value is ready; methods may be called from any goroutine.
 type NonceCache struct {
 	mu      sync.Mutex
-	entries map[protectionSpace]*nonceEntry
+	entries []nonceEntry // few: a line has a realm or two
 }
 
 type nonceEntry struct {
+	space     protectionSpace
 	challenge challenge
 	cnonce    string // one per nonce, as -sess needs it
 	count     uint32
@@ -166,20 +167,22 @@ func (n *NonceCache) Forget() {
 func (n *NonceCache) learn(s protectionSpace, c challenge) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if e := n.entries[s]; e != nil && e.challenge.nonce == c.nonce && e.challenge.algorithm == c.algorithm {
-		return
+	fresh := nonceEntry{space: s, challenge: c, cnonce: randomText(16)}
+	if e := n.find(s); e == nil {
+		if len(n.entries) >= mostRealms {
+			n.entries = nil
+		}
+		n.entries = append(n.entries, fresh)
+	} else if e.challenge.nonce != c.nonce || e.challenge.algorithm != c.algorithm {
+		*e = fresh
 	}
-	if n.entries == nil || len(n.entries) >= mostRealms {
-		n.entries = make(map[protectionSpace]*nonceEntry, 1)
-	}
-	n.entries[s] = &nonceEntry{challenge: c, cnonce: randomText(16)}
 }
 
 // next counts one use of the space's nonce.
 func (n *NonceCache) next(s protectionSpace) (c challenge, cnonce string, count uint32, ok bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	e := n.entries[s]
+	e := n.find(s)
 	if e == nil {
 		return challenge{}, "", 0, false
 	}
@@ -187,10 +190,23 @@ func (n *NonceCache) next(s protectionSpace) (c challenge, cnonce string, count 
 	return e.challenge, e.cnonce, e.count, true
 }
 
+// find gives the entry of a space; the caller holds mu.
+func (n *NonceCache) find(s protectionSpace) *nonceEntry {
+	i := slices.IndexFunc(n.entries, func(e nonceEntry) bool { return e.space == s })
+	if i < 0 {
+		return nil
+	}
+	return &n.entries[i]
+}
+
 func (n *NonceCache) spaces() []protectionSpace {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return sorted(maps.Keys(n.entries))
+	all := make([]protectionSpace, len(n.entries))
+	for i, e := range n.entries {
+		all[i] = e.space
+	}
+	return all
 }
 
 func sorted(spaces func(func(protectionSpace) bool)) []protectionSpace {

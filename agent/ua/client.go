@@ -51,6 +51,9 @@ func (e *Endpoint) Do(ctx context.Context, req *sip.Request) (*sip.Response, err
 		case res := <-a.ClientTx.Responses():
 			a.settle()
 			if !res.IsProvisional() {
+				// Err waits until sipgo is done with the response. Terminated before
+				// that, it would set timer D all the same and keep everything for 32 s.
+				_ = a.ClientTx.Err()
 				return res, nil
 			}
 		case <-a.ClientTx.Done():

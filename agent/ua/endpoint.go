@@ -17,6 +17,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -30,6 +31,8 @@ type Config struct {
 	// Allow lists the methods that lines handle; empty = DefaultAllow. A Line
 	// that is Capable overrides it.
 	Allow []sip.RequestMethod
+	// RegisterRate is the most REGISTERs a second that one server gets; 0 = 1000.
+	RegisterRate int
 	// Resolver of names; nil = the system's.
 	Resolver *net.Resolver
 	// Log for what the endpoint has to say; nil = discard.
@@ -51,6 +54,7 @@ type Endpoint struct {
 	txl      *sip.TransactionLayer
 	lines    directory
 	pending  pending
+	pace     pacer
 	count    counters
 
 	closing   atomic.Bool
@@ -98,6 +102,7 @@ func Listen(cfg Config) (*Endpoint, error) {
 		local:    socket.LocalAddr().(*net.UDPAddr).AddrPort(),
 		branches: sip.RFC3261BranchMagicCookie + randomText(8),
 	}
+	e.pace.interval = time.Second / time.Duration(cfg.RegisterRate)
 	e.conn = newConn(socket, e.admit, e.unreachable)
 	quiet := slog.New(quietHandler{cfg.Log.Handler()})
 	e.tp = sip.NewTransportLayer(cfg.Resolver, sip.NewParser(), nil, sip.WithTransportLayerLogger(quiet))
@@ -119,6 +124,9 @@ func (c Config) defaults() Config {
 	}
 	if len(c.Allow) == 0 {
 		c.Allow = DefaultAllow
+	}
+	if c.RegisterRate <= 0 {
+		c.RegisterRate = 1000
 	}
 	if c.Resolver == nil {
 		c.Resolver = &net.Resolver{PreferGo: true}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package registration
+
+// raceDetector says whether this is a build with -race.
+const raceDetector = false
