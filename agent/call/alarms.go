@@ -28,7 +28,7 @@ const (
 	alarmDuration                // the call has lasted as long as allowed
 )
 
-// alarms are the deadlines of one call. The zero value has none.
+// alarms are the deadlines of one call.
 type alarms map[alarm]time.Time
 
 func (a alarms) set(which alarm, after time.Duration) { a[which] = time.Now().Add(after) }

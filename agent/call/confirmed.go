@@ -16,8 +16,8 @@ func (c *call) accepted(res *sip.Response) {
 	d := c.acknowledge(res)
 	clear(t.early) // the other branches' dialogs end with the INVITE (RFC 3261 §13.2.2.4)
 	if t.leaving != nil || c.rec.State == Ended {
-		// The answer crossed our CANCEL: "if the original request … generates a
-		// final response" of 2xx, the session is there and needs a BYE (RFC 3261 §15).
+		// The answer crossed our CANCEL: the session is there, and takes a BYE to
+		// end (RFC 3261 §15).
 		c.farewell(d, nil)
 		if t.leaving != nil {
 			t.leaving.Code = 200

@@ -108,7 +108,7 @@ func (c *call) reinvited(req *sip.Request, tx sip.ServerTransaction) *sip.Respon
 	c.watch(i)
 	if code, err := c.accept(i, contact); err != nil {
 		c.log.Info("re-INVITE refused", "code", code, "error", err)
-		i.respond(reply(req, code)) // "the session parameters MUST stay unchanged"
+		i.respond(reply(req, code)) // "the session parameters MUST remain unchanged" (§14.1)
 		return nil
 	}
 	// An INVITE that counts on says that the 2xx before it arrived, too.

@@ -100,6 +100,7 @@ type Dial struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	// ToneHz is the tone to send; 0 = silence.
 	ToneHz float64 `json:"toneHz,omitempty"`
-	// Confirm says that whoever asked has confirmed the number.
+	// Confirm says that whoever asked has confirmed the number. Nothing asks
+	// for that yet.
 	Confirm bool `json:"confirm,omitempty"`
 }
