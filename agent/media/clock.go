@@ -7,14 +7,17 @@ import (
 	"github.com/pion/rtcp"
 )
 
-// maxLag is how far the clock may fall behind and still catch up packet by packet. Beyond it (the process was stopped, the machine
-// overloaded) time is skipped, so that the peer gets no burst of old audio.
-const maxLag = 200 * time.Millisecond
+// How the clock bears being woken late: the process was stopped, or the machine is overloaded.
+const (
+	maxLag    = 200 * time.Millisecond // caught up packet by packet; beyond it the peer would get a burst of old audio
+	maxReplay = 10 * time.Second       // of what was received meanwhile, still heard
+	readFirst = time.Millisecond       // for the readers to take in what arrived meanwhile
+)
 
 // keepTime runs the chain, a frame at a time, at moments a packet time apart. The moments are reckoned from the first one, not from
-// the last wake-up, so that lateness never adds up.
+// the last wake-up, so that lateness never adds up, and received audio is played by them, so that lateness of ours is no jitter.
 func (s *Session) keepTime() {
-	next := time.Now()
+	due := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -23,29 +26,38 @@ func (s *Session) keepTime() {
 			return
 		case <-timer.C:
 		}
-		now := time.Now()
-		next = next.Add(s.tick(now))
-		if lag := now.Sub(next); lag > maxLag {
-			next = next.Add(s.skip(lag))
-		}
-		timer.Reset(time.Until(next))
+		due = s.catchUp(due)
+		due = due.Add(s.tick(due))
+		timer.Reset(time.Until(due))
 	}
 }
 
-// skip lets whole frames of a lag go by.
-func (s *Session) skip(lag time.Duration) time.Duration {
+// catchUp gives the moment of the next frame to send when the clock should have sent at due. What it skips is played, not sent.
+func (s *Session) catchUp(due time.Time) time.Time {
+	lag := time.Since(due)
+	if lag < maxLag/4 {
+		return due
+	}
+	time.Sleep(readFirst)
+	if lag <= maxLag {
+		return due
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	frames := lag / s.chain.ptime
-	s.out.skip(uint32(frames) * s.chain.step)
-	return frames * s.chain.ptime
+	c := s.chain
+	frames := lag / c.ptime
+	for i := range min(frames, maxReplay/c.ptime) {
+		s.play(c, due.Add(i*c.ptime))
+	}
+	s.out.skip(uint32(frames) * c.step)
+	return due.Add(frames * c.ptime)
 }
 
-// tick plays one frame, sends one, and a report when it is due. It gives the time until the next.
-func (s *Session) tick(now time.Time) time.Duration {
+// tick plays the frame that is due, sends one, and a report when it is time. It gives the time until the next frame.
+func (s *Session) tick(due time.Time) time.Duration {
 	s.mu.Lock()
 	c := s.chain
-	heard := s.play(c, now)
+	heard := s.play(c, due)
 	to := s.latch.destination()
 	var packet []byte
 	var octets int
@@ -56,7 +68,8 @@ func (s *Session) tick(now time.Time) time.Duration {
 	}
 	var report []rtcp.Packet
 	var reportTo netip.AddrPort
-	if !now.Before(s.reports.next) && !s.closed {
+	if !due.Before(s.reports.next) && !s.closed {
+		now := time.Now()
 		if reportTo = s.reportTo(); reportTo.IsValid() {
 			report = s.report(now)
 		}
@@ -73,13 +86,13 @@ func (s *Session) tick(now time.Time) time.Duration {
 	return c.ptime
 }
 
-// play takes a frame from the jitter buffer through the filters.
-func (s *Session) play(c *chain, now time.Time) Frame {
+// play takes the frame due at a moment from the jitter buffer through the filters.
+func (s *Session) play(c *chain, due time.Time) Frame {
 	if len(s.played) != c.samples {
 		s.played = make([]int16, c.samples)
 	}
 	p := s.in.playout
-	p.pull(s.ticksAt(now), s.played, &c.decoders)
+	p.pull(s.ticksAt(due), s.played, &c.decoders)
 	heard := Frame{s.played, c.rate, uint32(p.next()) - c.step}
 	for _, f := range s.filters {
 		f.filter(heard)

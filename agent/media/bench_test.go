@@ -1,0 +1,119 @@
+package media
+
+import (
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+)
+
+// nowhere is a transport that takes everything and brings nothing.
+type nowhere struct{ transport }
+
+func (nowhere) writeRTP([]byte, netip.AddrPort) error  { return nil }
+func (nowhere) writeRTCP([]byte, netip.AddrPort) error { return nil }
+
+// steadyState gives a session and a function that is 20 ms of its life: one packet in, one out.
+func steadyState(t testing.TB, source Source) func() {
+	s := newSession(Config{Local: loopback, SymmetricRTP: true}, nowhere{})
+	if err := s.swap(agreed(bob), source); err != nil {
+		t.Fatal(err)
+	}
+	s.reports.next = s.epoch.Add(1000 * time.Hour) // RTCP is once in 250 packets, and may allocate
+	packet := rtp.Packet{Header: rtp.Header{Version: 2, SSRC: 1}, Payload: make([]byte, 160)}
+	for i := range packet.Payload {
+		packet.Payload[i] = byte(i * 7)
+	}
+	buffer, peer, now := make([]byte, 200), netip.MustParseAddrPort(bob), s.epoch
+	life := func() {
+		n, err := packet.MarshalTo(buffer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.onRTP(buffer[:n], peer, now)
+		s.tick(now)
+		packet.SequenceNumber++
+		packet.Timestamp += 160
+		now = now.Add(20 * time.Millisecond)
+	}
+	for range 1000 {
+		life()
+	}
+	return life
+}
+
+func TestTheHotPathAllocatesNothing(t *testing.T) {
+	for _, source := range []Source{Silence{}, Echo{}, Tone{Hz: 1000, LevelDBm0: -10}} {
+		if allocs := testing.AllocsPerRun(1000, steadyState(t, source)); allocs != 0 {
+			t.Errorf("%T: %v allocations in 20 ms, want none", source, allocs)
+		}
+	}
+}
+
+// One operation is 20 ms of a call, without the kernel: 50 of them a second are what a call costs.
+func BenchmarkFrame(b *testing.B) {
+	for name, source := range map[string]Source{"echo": Echo{}, "tone": Tone{Hz: 1000, LevelDBm0: -10}} {
+		b.Run(name, func(b *testing.B) {
+			life := steadyState(b, source)
+			b.ReportAllocs()
+			for b.Loop() {
+				life()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)*50/1e7, "%core/call")
+		})
+	}
+}
+
+func BenchmarkStats(b *testing.B) {
+	s := fuzzed(b)
+	pcm := make([]int16, 1600)
+	Tone{Hz: 1000, LevelDBm0: -10}.Open(8000).Fill(Frame{Samples: pcm}, Frame{})
+	for b.Loop() {
+		s.heard.filter(Frame{Samples: pcm})
+		s.Stats()
+	}
+}
+
+// A hundred calls over real sockets, both ends here: one operation is a second of all of them.
+func BenchmarkHundredCalls(b *testing.B) {
+	const calls = 100
+	sessions := make([]*Session, 2*calls)
+	for i := range sessions {
+		s, err := Open(Config{Local: loopback, SymmetricRTP: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer closeSession(b, s)
+		sessions[i] = s
+	}
+	for i := 0; i < len(sessions); i += 2 {
+		x, y := sessions[i], sessions[i+1]
+		start(b, x, agreed(y.LocalRTP().String()), Tone{Hz: 1000, LevelDBm0: -10})
+		start(b, y, agreed(x.LocalRTP().String()), Echo{})
+	}
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	<-second.C
+	before := cpu(b)
+	for b.Loop() {
+		<-second.C
+	}
+	spent := cpu(b) - before
+	lost := uint64(0)
+	for _, s := range sessions {
+		st := s.Stats()
+		lost += st.Lost + st.Discarded
+	}
+	b.ReportMetric(100*spent.Seconds()/b.Elapsed().Seconds()/float64(len(sessions)), "%core/session")
+	b.ReportMetric(float64(lost), "lost")
+}
+
+func cpu(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
