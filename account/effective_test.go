@@ -153,6 +153,7 @@ func TestEffective(t *testing.T) {
 		"without a preset the detailed nodes count": {`<opusOptions.class/><opusOptions.fec>0</opusOptions.fec><opusOptions.bitrate>9000</opusOptions.bitrate>`, func(a *Account) any { return fmt.Sprint(a.OpusOptions.FEC, " ", number(a.OpusOptions.Bitrate)) }, "false 9000"},
 		"a bit rate of -1000 is automatic":          {`<opusOptions.class/><opusOptions.bitrate>-1000</opusOptions.bitrate>`, func(a *Account) any { return number(a.OpusOptions.Bitrate) }, "nil"},
 		"a bit rate of -1 is the maximum":           {`<opusOptions.class/><opusOptions.bitrate>-1</opusOptions.bitrate>`, func(a *Account) any { return number(a.OpusOptions.Bitrate) }, "-1"},
+		"the cellular preset hides its own nodes":   {`<opusOptions3G.fec>0</opusOptions3G.fec><opusOptions3G.complexity>3</opusOptions3G.complexity>`, func(a *Account) any { return fmt.Sprint(a.OpusOptions3G.FEC, " ", number(a.OpusOptions3G.Complexity)) }, "true nil"},
 		"any other bandwidth is wb":                 {`<opusOptions.class/><opusOptions.bandwidth>swb</opusOptions.bandwidth>`, func(a *Account) any { return a.OpusOptions.Bandwidth }, "wb"},
 		"flat rules are read":                       {`<rewriting><rule><condition type="numeric"/><action type="drop"/></rule></rewriting>`, func(a *Account) any { return fmt.Sprint(a.Rewriting) }, "[{[{numeric }] [{drop }]}]"},
 		"contacts are read from child elements":     {`<doNotDisturb><dndEntry><contacts><contactInfo><phone>1</phone></contactInfo></contacts></dndEntry></doNotDisturb>`, func(a *Account) any { return a.DoNotDisturb.Entries[0].Contacts[0].Phone }, "1"},
@@ -199,6 +200,27 @@ func TestServer(t *testing.T) {
 			a, _ := Effective(d)
 			host, port, explicit, transport := a.Server()
 			if got := fmt.Sprint(host, " ", port, " ", explicit, " ", transport); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestPushRelay(t *testing.T) {
+	const who = `<username>alice</username><password>secret</password><host>pbx.example.org:5070</host>`
+	// SHA1("alice:secret:pbx.example.org:5070"), by another program.
+	const selector = "47bf1ecf9959c87c09772745718131b915834f42"
+	tests := map[string]struct{ in, want string }{
+		"one digit by default":          {who + `<sipisHost>sipis.example</sipisHost>`, "s-" + selector[:1] + ".sipis.example"},
+		"more digits":                   {who + `<sipisHost>sipis.example</sipisHost><sipisHostPrefixLength>3</sipisHostPrefixLength>`, "s-" + selector[:3] + ".sipis.example"},
+		"all digits":                    {who + `<sipisHost>sipis.example</sipisHost><sipisHostPrefixLength>40</sipisHostPrefixLength>`, "s-" + selector + ".sipis.example"},
+		"a single server":               {who + `<sipisHost>sipis.example</sipisHost><sipisHostPrefixLength>0</sipisHostPrefixLength>`, "sipis.example"},
+		"without a relay there is none": {who, ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			a, _ := Effective(doc(t, tt.in))
+			if got := a.PushRelay(); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})

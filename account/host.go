@@ -1,6 +1,8 @@
 package account
 
 import (
+	"crypto/sha1"
+	"encoding/hex"
 	"net/netip"
 	"strings"
 )
@@ -126,4 +128,21 @@ func (a *Account) Server() (host string, port int, explicitPort bool, t Transpor
 func (a *Account) Domain() string {
 	host, _, _ := splitHost(a.Host)
 	return host
+}
+
+// Selector is the hex SHA-1 of username:password:host, as UTF-8 and as written. It
+// stands for the credentials, so it is a secret.
+func (a *Account) Selector() string {
+	sum := sha1.Sum([]byte(a.Username + ":" + a.Password + ":" + a.Host))
+	return hex.EncodeToString(sum[:])
+}
+
+// PushRelay is the host of the push relay: sipisHost, behind s- and the first digits
+// of the selector when the relay is spread over several servers.
+func (a *Account) PushRelay() string {
+	digits := min(a.SIPISHostPrefixLength, 2*sha1.Size)
+	if a.SIPISHost == "" || digits <= 0 {
+		return a.SIPISHost
+	}
+	return "s-" + a.Selector()[:digits] + "." + a.SIPISHost
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/softphone-operator/softphone-operator/account/tone"
 )
 
 // A verdict on a value, the mildest first.
@@ -140,7 +142,11 @@ func judgeText(row *Row, text string) remark {
 		}
 	case KindURL:
 		return judgeURL(row, text)
-	case KindString, KindTone:
+	case KindTone:
+		if _, err := tone.Parse(text); err != nil {
+			return remarkf(wrong, "%v", err)
+		}
+	case KindString:
 		return judgeString(text)
 	}
 	return remark{}
