@@ -170,9 +170,9 @@ func (c *call) end(e End) {
 	}
 	clear(c.alarms)
 	c.leaving = nil
-	stats, err := media.Stats{}, error(nil)
 	if c.audio != nil {
-		if stats, err = c.audio.close(); err != nil {
+		stats, err := c.audio.close()
+		if err != nil {
 			c.log.Warn("audio did not end well", "error", err)
 		}
 		c.rec.measure(stats)
@@ -258,7 +258,7 @@ func isDigit(c rune) bool { return strings.ContainsRune("0123456789*#ABCDabcd", 
 // destination gives the address for requests to u. Names are looked up once a
 // call; one that is not found, or takes long, is where the first message came from.
 func (c *call) destination(u sip.Uri, peer string) (string, error) {
-	port := uint16(ua.UDP.DefaultPort())
+	port := ua.UDP.DefaultPort()
 	if u.Port > 0 && u.Port < 1<<16 {
 		port = uint16(u.Port)
 	}

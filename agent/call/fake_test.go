@@ -515,7 +515,7 @@ func (x *serverTx) Respond(res *sip.Response) error {
 	if x.broken != nil {
 		return x.broken
 	}
-	if x.final != 0 && !(x.final/100 == 2 && res.StatusCode/100 == 2) {
+	if x.final != 0 && (x.final/100 != 2 || res.StatusCode/100 != 2) {
 		x.t.Errorf("%s: %d after the final %d", x.req.Method, res.StatusCode, x.final)
 	}
 	if res.StatusCode >= 200 {

@@ -96,7 +96,9 @@ func (c *call) challenged(d *dialog, auth *ua.Authorizer, req *sip.Request, res 
 	c.send(d, next, &exchange{final: func(res *sip.Response) { c.challenged(d, auth, next, res) }})
 }
 
-func isChallenge(res *sip.Response) bool { return res.StatusCode == 401 || res.StatusCode == 407 }
+func isChallenge(res *sip.Response) bool {
+	return res.StatusCode == sip.StatusUnauthorized || res.StatusCode == sip.StatusProxyAuthRequired
+}
 
 // authorizer of one request of the line.
 func (c *call) authorizer() *ua.Authorizer {

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"github.com/softphone-operator/softphone-operator/agent/call"
 	"github.com/softphone-operator/softphone-operator/agent/media"
 	"github.com/softphone-operator/softphone-operator/agent/sdp"
@@ -212,7 +214,7 @@ func TestIncoming(t *testing.T) {
 			p := b.invite("a")
 			offer := p.tx.last()
 			d, err := sdp.Parse(offer.Body())
-			if offer.StatusCode != 200 || err != nil || d.Media[0].Port != 20000 {
+			if offer.StatusCode != sip.StatusOK || err != nil || d.Media[0].Port != 20000 {
 				b.t.Fatalf("answered %d with %v (%v)", offer.StatusCode, d, err)
 			}
 			if b.session().has().started {

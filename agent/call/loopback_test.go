@@ -215,7 +215,7 @@ func TestLostDatagrams(t *testing.T) {
 		},
 		"the first 200": func(m sip.Message) bool {
 			r, ok := m.(*sip.Response)
-			return ok && r.StatusCode == 200 && r.CSeq().MethodName == sip.INVITE
+			return ok && r.StatusCode == sip.StatusOK && r.CSeq().MethodName == sip.INVITE
 		},
 		"the first BYE": func(m sip.Message) bool { r, ok := m.(*sip.Request); return ok && r.Method == sip.BYE },
 	} {

@@ -134,7 +134,7 @@ func (c *call) proceeds(res *sip.Response) {
 		c.cancelInvite()
 		return
 	}
-	if c.rec.State == Ended || res.StatusCode == 100 {
+	if c.rec.State == Ended || res.StatusCode == sip.StatusTrying {
 		return
 	}
 	if tag := tagOf(res.To().Params); tag != "" {

@@ -91,7 +91,7 @@ func (p *proxy) write(m sip.Message, to netip.AddrPort) {
 
 func (p *proxy) request(req *sip.Request, from netip.AddrPort) {
 	_, inDialog := req.To().Params.Get("tag")
-	to := netip.AddrPort{}
+	var to netip.AddrPort
 	switch {
 	case req.Route() != nil:
 		req.RemoveHeader("Route") // it names us

@@ -5,6 +5,7 @@ import "time"
 // Direction of a call, seen from the line.
 type Direction string
 
+// The directions of a call.
 const (
 	In  Direction = "in"
 	Out Direction = "out"
@@ -13,22 +14,19 @@ const (
 // State of a call.
 type State string
 
+// The states of a call, in the order it lives through them.
 const (
-	// Trying: the INVITE is on its way.
-	Trying State = "trying"
-	// Ringing: the called side rings.
-	Ringing State = "ringing"
-	// Early: the called side sends audio before it answers (183).
-	Early State = "early"
-	// Established: answered.
-	Established State = "established"
-	// Ended: over; End says how.
-	Ended State = "ended"
+	Trying      State = "trying"      // the INVITE is on its way
+	Ringing     State = "ringing"     // the called side rings
+	Early       State = "early"       // the called side sends audio before it answers (183)
+	Established State = "established" // answered
+	Ended       State = "ended"       // over; End says how
 )
 
 // By says who ended a call.
 type By string
 
+// Who may have ended a call.
 const (
 	Local   By = "local"   // somebody on our side
 	Remote  By = "remote"  // the other side, or a server between
