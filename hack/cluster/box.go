@@ -120,8 +120,8 @@ func (l layout) down() error {
 	if !exists(l.dir()) {
 		return nil
 	}
-	if os.Getuid() != 0 {
-		return errors.New("run it as root (sudo), as `up` was")
+	if err := requireRoot(); err != nil {
+		return err
 	}
 	unlock, err := lockFile(l.dir("lock"))
 	if err != nil {

@@ -27,12 +27,18 @@ var (
 // installScript is the repository's one list of Debian packages.
 const installScript = "hack/install-packages.sh"
 
-// preflight finds out what the box would fail for later, in words that say
-// what to do.
-func (l layout) preflight(ctx context.Context) error {
+// requireRoot comes before anything is written: what root left behind is not
+// for others to change.
+func requireRoot() error {
 	if os.Getuid() != 0 {
 		return errors.New("run it as root (sudo): it makes namespaces, mounts and cgroups")
 	}
+	return nil
+}
+
+// preflight finds out what the box would fail for later, in words that say
+// what to do.
+func (l layout) preflight(ctx context.Context) error {
 	for _, ns := range []string{"net", "mnt", "uts", "pid"} {
 		if !exists("/proc/self/ns/" + ns) {
 			return fmt.Errorf("this kernel has no %s namespaces", ns)

@@ -18,6 +18,9 @@ func (l layout) up(ctx context.Context, args []string) error {
 		return err
 	}
 	began := time.Now()
+	if err := requireRoot(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(l.images(), 0o755); err != nil {
 		return err
 	}
@@ -35,9 +38,13 @@ func (l layout) up(ctx context.Context, args []string) error {
 	if err := l.buildPause(ctx); err != nil {
 		return err
 	}
-	if reason := l.whyStart(ctx, *port); reason != "" {
+	reason := l.whyStart(ctx, *port)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if reason != "" {
 		fmt.Println("starting the cluster:", reason)
-		if err := l.startAfresh(*port); err != nil {
+		if err := l.startAfresh(ctx, *port); err != nil {
 			return err
 		}
 	}
@@ -49,13 +56,13 @@ func (l layout) up(ctx context.Context, args []string) error {
 }
 
 // startAfresh ends what is left of the last cluster and starts a new one.
-func (l layout) startAfresh(port int) error {
+func (l layout) startAfresh(ctx context.Context, port int) error {
 	if err := l.stop(); err != nil {
 		return err
 	}
 	err := l.start(port)
 	if err == nil {
-		err = l.awaitBoot()
+		err = l.awaitBoot(ctx)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("%w\nlogs are in %s", err, l.logs()), l.stop())
@@ -98,11 +105,15 @@ func (l layout) whyStart(ctx context.Context, port int) string {
 }
 
 // awaitBoot shows the boot's progress and returns how it ended.
-func (l layout) awaitBoot() error {
+func (l layout) awaitBoot(ctx context.Context) error {
 	c, err := l.call(request{Op: "wait"})
 	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, func() { c.conn.Close() })()
 	_, err = c.finish(func(text string) { fmt.Println(text) })
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
 	return err
 }

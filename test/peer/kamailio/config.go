@@ -45,6 +45,9 @@ type Config struct {
 	// keyed by instance and reg-id, which kamailio does whatever the request's
 	// Supported header says.
 	ByContact bool
+	// Algorithm of the digest challenge: "MD5" or "SHA-256" (RFC 7616).
+	// Empty: a challenge that names none, which means MD5.
+	Algorithm string
 	// Children is the number of worker processes per transport. Zero: 2.
 	Children int
 	// Extra is put into the configuration verbatim.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,20 @@ type Registrar struct {
 // Start runs a registrar and returns once it answers SIP and control
 // requests. ctx bounds the start, not the registrar's life: end it with Close.
 func Start(ctx context.Context, c Config) (*Registrar, error) {
+	for attempt := 1; ; attempt++ {
+		r, err := start(ctx, c)
+		// Between the choice of a free port and its use another process may
+		// take it.
+		if err == nil || attempt == 3 || c.Listen.Port() != 0 || !strings.Contains(err.Error(), addressInUse) {
+			return r, err
+		}
+	}
+}
+
+// addressInUse is the C library's text for EADDRINUSE, in kamailio's log.
+const addressInUse = "Address already in use"
+
+func start(ctx context.Context, c Config) (*Registrar, error) {
 	c.Subscribers = maps.Clone(c.Subscribers)
 	if c.Subscribers == nil {
 		c.Subscribers = map[string]string{}
@@ -117,7 +132,7 @@ func (r *Registrar) Restart(ctx context.Context) error {
 		return err
 	}
 	if err := r.awaitReady(ctx); err != nil {
-		return errors.Join(fmt.Errorf("kamailio did not come up: %w\n%s", err, tail(r.logFile)), r.stop())
+		return errors.Join(fmt.Errorf("kamailio did not come up: %w\n%s", err, tail(r.logFile)), r.end())
 	}
 	return nil
 }
@@ -134,9 +149,14 @@ func (r *Registrar) stop() error {
 	if r.proc == nil {
 		return nil
 	}
+	return errors.Join(r.end(), r.awaitFree())
+}
+
+// end ends the process, without a look at its ports: they may be another's.
+func (r *Registrar) end() error {
 	err := r.proc.stop()
 	r.proc = nil
-	return errors.Join(err, r.awaitFree())
+	return err
 }
 
 // awaitFree returns once the kernel has ended the last worker, and with it

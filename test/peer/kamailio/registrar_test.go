@@ -227,7 +227,7 @@ func TestStartSaysWhyItFailed(t *testing.T) {
 		config Config
 		want   string
 	}{
-		"a taken port":                  {Config{Listen: taken.Addr()}, "Address already in use"},
+		"a taken port":                  {Config{Listen: taken.Addr()}, addressInUse},
 		"a line that does not parse":    {Config{Extra: Extra{Globals: "nonsense?"}}, "parse error"},
 		"a user name with a quote":      {Config{Subscribers: map[string]string{`a"b`: "x"}}, "a user name is made of"},
 		"a subscriber without password": {Config{Subscribers: map[string]string{"alice": ""}}, "a password is not empty"},
