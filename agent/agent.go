@@ -21,8 +21,6 @@ import (
 const (
 	// unregisterTimeout bounds the un-REGISTERs of all lines together.
 	unregisterTimeout = 6 * time.Second
-	// goodbyeTimeout bounds the BYEs of all calls together.
-	goodbyeTimeout = 4 * time.Second
 )
 
 // supervisor runs the lines of one agent. Its own goroutine (run) decides;
@@ -50,7 +48,6 @@ type supervisor struct {
 	finished chan *line
 	failed   chan error
 	running  sync.WaitGroup // servers and watchers
-	walking  sync.WaitGroup // lines
 }
 
 // overall is the agent's own state, for readers.
@@ -139,8 +136,13 @@ func (s *supervisor) run(ctx context.Context) error {
 		})
 	})
 	lines, stopLines := context.WithCancel(serving)
-	defer s.walking.Wait()
-	defer stopLines()
+	defer s.endLines(stopLines)
+	s.env.finished = func(l *line) {
+		select {
+		case s.finished <- l:
+		case <-lines.Done():
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -204,21 +206,14 @@ func (s *supervisor) apply(ctx context.Context, snap provisioning.Snapshot) {
 	})
 }
 
-// line gives the line of that name, started when it is new.
+// line gives the line of that name, a new one when there is none.
 func (s *supervisor) line(ctx context.Context, name string) *line {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.lines[name]
 	if l == nil {
-		l = newLine(name, s.env)
+		l = newLine(ctx, name, s.env)
 		s.lines[name] = l
-		s.walking.Go(func() {
-			l.run(ctx)
-			select {
-			case s.finished <- l:
-			case <-ctx.Done():
-			}
-		})
 	}
 	return l
 }
@@ -241,15 +236,19 @@ func (s *supervisor) drain(lines context.Context) {
 	s.log.Info("stopping: removing bindings, running calls go on for a while", "lines", len(s.applied))
 	s.setOverall(func(all *overall) { all.report.Draining = true })
 	all := s.allLines()
+	stopped, waiting := make(chan *line, len(all)), make(map[*line]bool, len(all))
 	for _, l := range all {
-		l.tell(order{target: s.applied[l.name], stopping: true})
+		waiting[l] = true
+		l.tell(order{target: s.applied[l.name], stopping: true, stopped: stopped})
 	}
 	bound := time.NewTimer(unregisterTimeout)
 	defer bound.Stop()
-	for _, l := range all {
+	for len(waiting) > 0 {
 		select {
-		case <-l.idle:
-		case <-l.done:
+		case l := <-stopped:
+			delete(waiting, l)
+		case l := <-s.finished:
+			delete(waiting, l)
 		case <-bound.C:
 			s.log.Warn("bindings left to expire", "after", unregisterTimeout)
 			return
@@ -278,4 +277,14 @@ func (s *supervisor) drain(lines context.Context) {
 			return
 		}
 	}
+}
+
+// endLines closes what is left of the lines, all at once.
+func (s *supervisor) endLines(stop context.CancelFunc) {
+	stop()
+	var wait sync.WaitGroup
+	for _, l := range s.allLines() {
+		wait.Go(func() { l.end("agent is stopping") })
+	}
+	wait.Wait()
 }

@@ -29,6 +29,7 @@ type environment struct {
 	metrics  *metrics.Metrics
 	ids      *identities
 	hashKey  func() []byte
+	finished func(*line) // a line was removed and nothing of it is left
 	log      *slog.Logger
 }
 
@@ -37,40 +38,44 @@ type environment struct {
 type order struct {
 	target *target // nil: the line is removed
 	// stopping: the agent ends. No new calls; un-register; running calls go on.
+	// stopped is told once that has been done.
 	stopping bool
+	stopped  chan<- *line
 }
 
-// line is one account's life on this agent. Its goroutine (run) owns everything
-// below; others post events and read what was published.
+// line is one account's life on this agent. Everything happens in its own
+// goroutine (walk), which exists while there is something to do: at no time are
+// there two, and at rest there is none. Others post events and read what was
+// published.
 type line struct {
 	name string
 	env  *environment
 	log  *slog.Logger
-	done chan struct{} // closed when run has returned
+	life context.Context // ends when the agent has ended
 
-	mu     sync.Mutex
-	order  order
-	status registration.Status // newest of the current incarnation
-	from   *incarnation        // whose status that is
-	wake   chan struct{}       // capacity 1
+	mu      sync.Mutex
+	order   order
+	status  registration.Status // newest of the current incarnation
+	from    *incarnation        // whose status that is
+	news    bool                // there is something to look at
+	over    bool                // nothing is looked at any more
+	walking chan struct{}       // closed when the goroutine ends; nil: there is none
 
+	// The goroutine's own.
 	generation int
 	applied    *target
 	stopped    bool // an order to stop was carried out
 	retired    []*incarnation
 	shown      registration.Status
+	look       *time.Timer // pokes later
 
 	current   atomic.Pointer[incarnation]
 	history   atomic.Pointer[[]*incarnation] // current and retired, for readers
 	published atomic.Pointer[view]
-	idle      chan struct{} // closed when an order to stop has un-registered
 }
 
-func newLine(name string, env *environment) *line {
-	return &line{
-		name: name, env: env, log: env.log.With("line", name),
-		done: make(chan struct{}), wake: make(chan struct{}, 1), idle: make(chan struct{}),
-	}
+func newLine(life context.Context, name string, env *environment) *line {
+	return &line{name: name, env: env, log: env.log.With("line", name), life: life}
 }
 
 // tell gives the line another order and returns at once.
@@ -81,10 +86,14 @@ func (l *line) tell(o order) {
 	l.poke()
 }
 
+// poke makes the line look at what is new.
 func (l *line) poke() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.news = true
+	if l.walking == nil && !l.over {
+		l.walking = make(chan struct{})
+		go l.walk()
 	}
 }
 
@@ -117,32 +126,41 @@ func (l *line) onCall(r call.Record) {
 	l.poke()
 }
 
-// run carries out orders until the line is removed and its last call is over,
-// or ctx ends.
-func (l *line) run(ctx context.Context) {
-	defer close(l.done)
-	look := time.NewTimer(0)
-	defer look.Stop()
+// walk looks at what is new until there is nothing new.
+func (l *line) walk() {
 	for {
-		select {
-		case <-ctx.Done():
-			l.end("agent is stopping")
-			return
-		case <-l.wake:
-		case <-look.C:
-		}
 		l.mu.Lock()
+		if !l.news || l.over {
+			close(l.walking)
+			l.walking = nil
+			l.mu.Unlock()
+			return
+		}
+		l.news = false
 		o := l.order
 		l.mu.Unlock()
-		l.carryOut(ctx, o)
-		next, finished := l.bury(time.Now(), o)
-		l.publish(o)
-		if finished {
-			return
-		}
-		if next > 0 {
-			look.Reset(next)
-		}
+		l.step(o)
+	}
+}
+
+// step carries out an order as far as it goes now.
+func (l *line) step(o order) {
+	l.carryOut(l.life, o)
+	next, finished := l.bury(time.Now(), o)
+	l.publish(o)
+	if finished {
+		l.mu.Lock()
+		l.over = l.order == o // unless it was wanted again this moment
+		finished = l.over
+		l.mu.Unlock()
+	}
+	switch {
+	case finished:
+		l.env.finished(l)
+	case next > 0 && l.look == nil:
+		l.look = time.AfterFunc(next, l.poke)
+	case next > 0:
+		l.look.Reset(next)
 	}
 }
 
@@ -167,7 +185,7 @@ func (l *line) carryOut(ctx context.Context, o order) {
 	}
 	if o.stopping && !l.stopped {
 		l.stopped = true
-		close(l.idle)
+		o.stopped <- l
 	}
 }
 
@@ -267,8 +285,18 @@ func (l *line) bury(now time.Time, o order) (next time.Duration, finished bool) 
 	return next, o.target == nil && len(l.retired) == 0 && l.current.Load() == nil
 }
 
-// end closes everything at once.
+// end closes everything at once and waits for it. The line's life has ended before.
 func (l *line) end(reason string) {
+	l.mu.Lock()
+	l.over = true
+	walking := l.walking
+	l.mu.Unlock()
+	if walking != nil {
+		<-walking
+	}
+	if l.look != nil {
+		l.look.Stop()
+	}
 	var wait sync.WaitGroup
 	for _, in := range l.incarnations() {
 		wait.Go(func() { in.close(reason) })

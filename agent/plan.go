@@ -100,8 +100,10 @@ func compare(from, to *target) (action, []string) {
 			act, why = max(act, effect), append(why, what)
 		}
 	}
-	for _, c := range account.Diff(from.Document, to.Document) {
-		differs(true, c.Node, effectOf(c.Effect))
+	if from.ConfigHash != to.ConfigHash {
+		for _, c := range account.Diff(from.Document(), to.Document()) {
+			differs(true, c.Node, effectOf(c.Effect))
+		}
 	}
 	a, b := from.Row, to.Row
 	differs(a.Slot != b.Slot, "slot", restart)

@@ -25,11 +25,9 @@ type Metrics struct {
 	registry *prometheus.Registry
 	refresh  func()
 
-	registered, state *prometheus.GaugeVec
-	lines             *prometheus.GaugeVec
-	attempts          *prometheus.CounterVec
-	rejectedFiles     prometheus.Gauge
-	snapshotAt        prometheus.Gauge
+	lines         *lineCollector
+	rejectedFiles prometheus.Gauge
+	snapshotAt    prometheus.Gauge
 
 	calls          *prometheus.CounterVec
 	activeCalls    *prometheus.GaugeVec
@@ -41,8 +39,7 @@ type Metrics struct {
 	callJitterSecs prometheus.Histogram
 
 	mu      sync.Mutex
-	current map[string]delivery.State // state by line
-	running map[string]counted        // by call id
+	running map[string]counted // by call id
 }
 
 // Options of Metrics.
@@ -58,25 +55,14 @@ type Options struct {
 
 // New makes the metrics of an agent without lines.
 func New(o Options) *Metrics {
-	m := &Metrics{
-		registry: prometheus.NewRegistry(), refresh: o.Refresh,
-		current: map[string]delivery.State{}, running: map[string]counted{},
-	}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m := &Metrics{registry: prometheus.NewRegistry(), refresh: o.Refresh, lines: newLineCollector(), running: map[string]counted{}}
+	m.registry.MustRegister(m.lines, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge(m, "softphone_agent_info", "Always 1; the labels tell which agent this is.", "name", "version").WithLabelValues(o.Name, o.Version).Set(1)
-	m.registered = gauge(m, "softphone_registered", "1 while the account is registered.", "account")
-	m.state = gauge(m, "softphone_registration_state", "1 for the state the account is in.", "account", "state")
-	m.lines = gauge(m, "softphone_lines", "Lines of this agent by state.", "state")
-	m.attempts = counter(m, "softphone_registration_attempts_total",
-		"REGISTER exchanges that ended, by final SIP code; none = no answer.", "account", "code")
 	m.rejectedFiles = gauge(m, "softphone_rejected_files", "Delivered files that are not in force.").WithLabelValues()
 	m.snapshotAt = gauge(m, "softphone_snapshot_timestamp_seconds", "When the snapshot in force was taken over.").WithLabelValues()
 	m.callMetrics()
 	if o.Endpoint != nil {
 		m.endpointMetrics(o.Endpoint)
-	}
-	for _, s := range delivery.States {
-		m.lines.WithLabelValues(string(s)).Set(0)
 	}
 	return m
 }
@@ -136,36 +122,16 @@ func (m *Metrics) Snapshot(rejectedFiles int, at time.Time) {
 }
 
 // Line shows the registration state of a line.
-func (m *Metrics) Line(account string, state delivery.State) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	old, known := m.current[account]
-	if known && old == state {
-		return
-	}
-	m.current[account] = state
-	if known {
-		m.lines.WithLabelValues(string(old)).Dec()
-		m.state.WithLabelValues(account, string(old)).Set(0)
-	}
-	m.lines.WithLabelValues(string(state)).Inc()
-	m.state.WithLabelValues(account, string(state)).Set(1)
-	m.registered.WithLabelValues(account).Set(bool01(state == delivery.Registered))
-}
+func (m *Metrics) Line(account string, state delivery.State) { m.lines.setState(account, state) }
 
 // RegistrationAttempt counts an attempt that ended with a final code; 0 = no answer.
-func (m *Metrics) RegistrationAttempt(account string, code int) {
-	m.attempts.WithLabelValues(account, codeLabel(code)).Inc()
-}
+func (m *Metrics) RegistrationAttempt(account string, code int) { m.lines.attempted(account, code) }
 
 // Forget drops every series of a line.
 func (m *Metrics) Forget(account string) {
+	m.lines.forget(account)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if state, known := m.current[account]; known {
-		m.lines.WithLabelValues(string(state)).Dec()
-		delete(m.current, account)
-	}
 	for id, c := range m.running {
 		if c.account == account {
 			delete(m.running, id)
@@ -173,7 +139,7 @@ func (m *Metrics) Forget(account string) {
 	}
 	of := prometheus.Labels{"account": account}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.registered, m.state, m.attempts, m.calls, m.activeCalls, m.packets, m.lost, m.jitter, m.mos,
+		m.calls, m.activeCalls, m.packets, m.lost, m.jitter, m.mos,
 	} {
 		v.DeletePartialMatch(of)
 	}

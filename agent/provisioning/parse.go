@@ -95,36 +95,28 @@ func parseLines(name, file string, content []byte) ([]parsedLine, error) {
 	several := len(documents) > 1
 	var lines []parsedLine
 	for i, d := range documents {
-		p := parsedLine{name: name, document: d, raw: content}
+		p := parsedLine{name: name, raw: content}
 		if several {
 			p.name = name + "/" + documentID(d, i)
+			var b bytes.Buffer
+			if err := d.Write(&b, account.WriteOptions{Provenance: true}); err != nil {
+				return nil, fmt.Errorf("%s:%d:%d: %w", file, d.Line, d.Col, err)
+			}
+			p.raw = b.Bytes()
 		}
 		if slices.ContainsFunc(lines, func(other parsedLine) bool { return other.name == p.name }) {
 			return nil, fmt.Errorf("%s:%d:%d: a second account with the id %q", file, d.Line, d.Col, documentID(d, i))
 		}
-		problems = append(problems, p.complete()...)
-		if several {
-			p.raw = p.canonical
+		if _, ok := d.Get("title"); !ok {
+			d.Set("title", p.name, account.PriorityDefault, account.SourceDefault)
 		}
+		problems = append(problems, d.Validate(account.Authored)...)
+		var more []account.Problem
+		p.account, more = account.Effective(d)
+		problems = append(problems, more...)
 		lines = append(lines, p)
 	}
 	return lines, reasons(problems)
-}
-
-// complete fills the typed half of the line and tells what is wrong with it.
-func (p *parsedLine) complete() []account.Problem {
-	if _, ok := p.document.Get("title"); !ok {
-		p.document.Set("title", p.name, account.PriorityDefault, account.SourceDefault)
-	}
-	problems := p.document.Validate(account.Authored)
-	var more []account.Problem
-	p.account, more = account.Effective(p.document)
-	var b bytes.Buffer
-	if err := p.document.Write(&b, account.WriteOptions{Provenance: true}); err != nil {
-		more = append(more, account.Problem{Message: err.Error()})
-	}
-	p.canonical = b.Bytes()
-	return append(problems, more...)
 }
 
 // documentID names one of several accounts in a file: its id attribute, else its place.

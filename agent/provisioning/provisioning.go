@@ -9,6 +9,7 @@
 package provisioning
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"log/slog"
@@ -38,15 +39,27 @@ type Snapshot struct {
 type Line struct {
 	// Name is the file's name without .xml; FILE/ID where a file holds several accounts.
 	Name string
-	// Document as delivered, Account its effective values.
-	Document *account.Document
-	Account  *account.Account
+	// Account is the document's effective values.
+	Account *account.Account
 	// Row is the line's row of agent.json, defaults filled in.
 	Row delivery.Line
 	// ConfigHash of document and row (delivery.Hasher.Line), EffectiveHash of
 	// the document after external provisioning.
 	ConfigHash    string
 	EffectiveHash string
+
+	file string
+	raw  []byte
+}
+
+// Document as delivered. It is parsed anew each time: a document is asked for
+// when it changed, and a thousand of them at rest would be most of an agent's memory.
+func (l Line) Document() *account.Document {
+	documents, _, err := account.Read(bytes.NewReader(l.raw), account.ReadOptions{Mode: account.Authored, File: l.file})
+	if err != nil || len(documents) == 0 {
+		return &account.Document{} // it was read before: this cannot be
+	}
+	return documents[0]
 }
 
 // Options of a Source.
@@ -84,11 +97,9 @@ type lineFile struct {
 }
 
 type parsedLine struct {
-	name      string
-	document  *account.Document
-	account   *account.Account
-	canonical []byte
-	raw       []byte // what ConfigHash covers
+	name    string
+	account *account.Account
+	raw     []byte // what the hashes cover
 }
 
 // New checks the options and returns a Source that has read nothing yet.
@@ -150,8 +161,8 @@ func (s *Source) snapshot() Snapshot {
 		for _, p := range f.lines {
 			row := snap.Agent.Line(p.name)
 			snap.Lines = append(snap.Lines, Line{
-				Name: p.name, Document: p.document, Account: p.account, Row: row,
-				ConfigHash: hasher.Line(p.raw, row), EffectiveHash: hasher.Document(p.canonical),
+				Name: p.name, Account: p.account, Row: row, file: file, raw: p.raw,
+				ConfigHash: hasher.Line(p.raw, row), EffectiveHash: hasher.Document(p.raw),
 			})
 		}
 	}
