@@ -2,6 +2,7 @@ package media
 
 import (
 	"net/netip"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -79,6 +80,7 @@ func BenchmarkStats(b *testing.B) {
 // A hundred calls over real sockets, both ends here: one operation is a second of all of them.
 func BenchmarkHundredCalls(b *testing.B) {
 	const calls = 100
+	empty := memoryUse()
 	sessions := make([]*Session, 2*calls)
 	for i := range sessions {
 		s, err := Open(Config{Local: loopback, SymmetricRTP: true})
@@ -108,6 +110,15 @@ func BenchmarkHundredCalls(b *testing.B) {
 	}
 	b.ReportMetric(100*spent.Seconds()/b.Elapsed().Seconds()/float64(len(sessions)), "%core/session")
 	b.ReportMetric(float64(lost), "lost")
+	b.ReportMetric(float64(memoryUse()-empty)/float64(len(sessions))/1024, "kB/session")
+}
+
+// memoryUse is what heap and stacks hold.
+func memoryUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc + m.StackInuse
 }
 
 func cpu(b *testing.B) time.Duration {

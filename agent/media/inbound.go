@@ -121,7 +121,7 @@ func (s *Session) take(now time.Time) (digit rune) {
 	in, h := &s.in, &s.in.packet.Header
 	var ext int64
 	if !in.any || h.SSRC != in.reception.ssrc {
-		ext = in.begin(h.SSRC, h.SequenceNumber)
+		ext, s.reports.left = in.begin(h.SSRC, h.SequenceNumber), false
 	} else {
 		var v verdict
 		switch ext, v = in.reception.update(h.SequenceNumber); v {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -45,6 +46,7 @@ type reports struct {
 
 	peer *PeerReport
 	rtt  *time.Duration
+	left bool // the peer said BYE for the source we hear
 }
 
 type sentReport struct {
@@ -197,6 +199,11 @@ func (s *Session) readReport(kind rtcp.PacketType, b []byte, now time.Time) {
 		var rr rtcp.ReceiverReport
 		if rr.Unmarshal(b) == nil {
 			s.readBlocks(rr.Reports, now)
+		}
+	case rtcp.TypeGoodbye:
+		var bye rtcp.Goodbye
+		if bye.Unmarshal(b) == nil && slices.Contains(bye.Sources, s.in.reception.ssrc) {
+			s.reports.left = true
 		}
 	}
 }

@@ -2,14 +2,15 @@ package media
 
 import (
 	"errors"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"github.com/softphone-operator/softphone-operator/agent/codec"
@@ -375,121 +376,25 @@ func TestMisuseIsAnError(t *testing.T) {
 	}
 }
 
-// rtcpSeen notes the RTCP on a network.
-type rtcpSeen struct {
-	mu      sync.Mutex
-	packets []rtcp.Packet
-	at      []time.Duration
-}
+// unplugged is a network that takes nothing.
+type unplugged struct{ *memory }
 
-func TestRTCPReportsEarlyThenEveryFewSeconds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork()
-		seen := map[netip.AddrPort]*rtcpSeen{}
-		began := time.Now()
-		n.impair = func(from, to netip.AddrPort, b []byte) []time.Duration {
-			if to.Port()%2 == 1 {
-				s := seen[from]
-				if s == nil {
-					s = &rtcpSeen{}
-					seen[from] = s
-				}
-				packets, err := rtcp.Unmarshal(b)
-				if err != nil || rtcp.CompoundPacket(packets).Validate() != nil {
-					t.Errorf("not a compound packet: %v", err)
-				}
-				s.packets, s.at = append(s.packets, packets[0]), append(s.at, time.Since(began))
-				if bye, ok := packets[len(packets)-1].(*rtcp.Goodbye); ok {
-					s.packets = append(s.packets, bye)
-				}
-			}
-			return []time.Duration{40 * time.Millisecond}
-		}
-		a, b := call(t, n)
-		time.Sleep(7 * time.Second)
-		synctest.Wait()
-		for name, st := range map[string]Stats{"caller": a.Stats(), "echo": b.Stats()} {
-			within(t, name+": round trip after 7 s", value(st.RTTMs), 80, 0.5)
-		}
-		time.Sleep(53 * time.Second)
-		closeSession(t, a)
-		closeSession(t, b)
-		for from, s := range seen {
-			reports := len(s.at) - 1 // the last comes with the BYE
-			if s.at[0] < earlyFrom || s.at[0] > earlyFrom+earlySpread+20*time.Millisecond || reports < 9 || reports > 30 {
-				t.Errorf("%v: %d reports in 60 s, the first after %v", from, reports, s.at[0])
-			}
-			for i := earlyReports + 1; i < reports; i++ {
-				if gap := s.at[i] - s.at[i-1]; gap < 2*time.Second || gap > 6200*time.Millisecond {
-					t.Errorf("%v: %v between reports", from, gap)
-				}
-			}
-			if _, ok := s.packets[len(s.packets)-1].(*rtcp.Goodbye); !ok {
-				t.Errorf("%v: no BYE at the end but %T", from, s.packets[len(s.packets)-1])
-			}
-			sr, ok := s.packets[0].(*rtcp.SenderReport)
-			if !ok {
-				t.Fatalf("%v: first report is a %T", from, s.packets[0])
-			}
-			within(t, "packets by the first report", float64(sr.PacketCount), float64(s.at[0]/(20*time.Millisecond)), 2)
-			if sr.OctetCount != 160*sr.PacketCount {
-				t.Errorf("%d octets in %d packets", sr.OctetCount, sr.PacketCount)
-			}
-		}
-	})
-}
+func (unplugged) writeRTP([]byte, netip.AddrPort) error { return syscall.ENETUNREACH }
 
-func TestWhoOnlyListensSendsReceiverReports(t *testing.T) {
+func TestANetworkThatTakesNothingIsSaidOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork()
-		var kinds []rtcp.Packet // read after the end
-		n.impair = func(from, to netip.AddrPort, b []byte) []time.Duration {
-			if from == netip.MustParseAddrPort("192.0.2.2:20001") {
-				packets, err := rtcp.Unmarshal(b)
-				if err == nil {
-					kinds = append(kinds, packets[0])
-				}
-			}
-			return []time.Duration{0}
+		var log strings.Builder
+		m := newNetwork().attach(alice)
+		s := newSession(Config{Local: m.rtp.Addr(), Log: slog.New(slog.NewTextHandler(&log, nil))}, unplugged{m})
+		s.listen()
+		start(t, s, agreed(bob), Silence{})
+		time.Sleep(time.Second + time.Millisecond)
+		closeSession(t, s)
+		if st := s.Stats(); st.Sent != 0 || st.SendErrors != 51 {
+			t.Errorf("%d sent, %d errors", st.Sent, st.SendErrors)
 		}
-		a, b := n.open(t, alice), n.open(t, bob)
-		start(t, a, agreed(bob), Silence{})
-		listens := agreed(alice)
-		listens.Direction = sdp.RecvOnly
-		start(t, b, listens, Silence{})
-		time.Sleep(20 * time.Second)
-		closeSession(t, b)
-		if len(kinds) < 4 {
-			t.Fatalf("%d reports", len(kinds))
-		}
-		for _, k := range kinds {
-			rr, ok := k.(*rtcp.ReceiverReport)
-			if !ok || len(rr.Reports) != 1 || rr.Reports[0].SSRC != a.Stats().LocalSSRC {
-				t.Errorf("a listener reports %v", k)
-			}
-		}
-	})
-}
-
-func TestRTPAndRTCPOnOnePort(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork()
-		n.impair = func(_, to netip.AddrPort, _ []byte) []time.Duration {
-			if to.Port()%2 == 1 {
-				t.Errorf("a datagram to %v", to)
-			}
-			return []time.Duration{10 * time.Millisecond}
-		}
-		a, b := n.open(t, alice), n.open(t, bob)
-		na, nb := agreed(bob), agreed(alice)
-		na.RTCPMux, nb.RTCPMux, na.RemoteRTCP, nb.RemoteRTCP = true, true, na.Remote, nb.Remote
-		start(t, a, na, Silence{})
-		start(t, b, nb, Silence{})
-		time.Sleep(8 * time.Second)
-		synctest.Wait()
-		within(t, "round trip", value(a.Stats().RTTMs), 20, 0.5)
-		if st := b.Stats(); st.Refused != 0 || st.Peer == nil {
-			t.Errorf("%+v", st)
+		if lines := strings.Count(log.String(), "\n"); lines != 1 || !strings.Contains(log.String(), "network is unreachable") {
+			t.Errorf("logged: %s", log.String())
 		}
 	})
 }

@@ -32,6 +32,7 @@ type Stats struct {
 	BufferMs *float64    // delay the jitter buffer added of late
 	R, MOS   *float64    // quality of what is heard here; see MOSMethod
 	Peer     *PeerReport // how the peer receives us
+	PeerLeft bool        // the peer ended its stream by an RTCP BYE
 
 	FirstPacket, LastPacket time.Time // of the peer's RTP; zero when none came
 	Heard                   *Heard    // what is heard now; nil when the last second was silent
@@ -55,6 +56,7 @@ func (s *Session) Stats() Stats {
 	st.Discarded, st.Duplicates, st.Reordered, st.SSRCs = in.playout.discarded, in.duplicates, in.reordered, in.ssrcs
 	st.FirstPacket, st.LastPacket = in.first, in.last
 	st.Heard, st.LastHeard = s.heard.now(), s.heard.last()
+	st.PeerLeft = s.reports.left
 	st.DTMF, st.DTMFSent = string(in.digits), string(o.digits)
 	if p := s.reports.peer; p != nil {
 		copied := *p

@@ -17,7 +17,7 @@ func (d *Description) remote(m *Media, mux bool, local netip.Addr) (rtp, rtcp ne
 	if !addr.IsValid() || addr.IsUnspecified() {
 		return rtp, rtcp, nil
 	}
-	if local.IsValid() && local.Unmap().Is4() != addr.Is4() {
+	if local.IsValid() && !local.IsUnspecified() && local.Unmap().Is4() != addr.Is4() {
 		return rtp, rtcp, fmt.Errorf("%w: %s cannot be reached from %s", ErrNotAcceptable, addr, local.Unmap())
 	}
 	rtp = netip.AddrPortFrom(addr, uint16(m.Port))
