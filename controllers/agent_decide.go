@@ -16,13 +16,14 @@ import (
 func decideAgent(f *agentFacts) (v1.SoftphoneAgentStatus, time.Duration) {
 	status := *f.agent.Status.DeepCopy()
 	status.ObservedGeneration = f.agent.Generation
-	status.Lines, status.RegisteredLines = int32(len(f.lines)), int32(f.registered)
-	status.DeliveredHash = f.ledger.Snapshot
-	status.Address, status.Node = "", ""
-	if f.pod != nil {
+	status.Lines, status.DeliveredHash = int32(len(f.lines)), f.ledger.Snapshot
+	if f.pod == nil {
+		status.RegisteredLines, status.Address, status.Node = 0, "", ""
+	} else {
 		status.Address, status.Node = f.pod.Status.PodIP, f.pod.Spec.NodeName
 	}
-	if f.report != nil && f.report.Connected {
+	if f.report != nil && f.report.Connected { // else what it said last stands
+		status.RegisteredLines = int32(f.registered)
 		status.ReportedHash, status.Version = clean(f.report.SnapshotHash), clean(f.report.Version)
 	}
 	c := conditionSet{&status.Conditions, f.agent.Generation}
@@ -58,7 +59,7 @@ func judgeAgent(f *agentFacts) (verdict, time.Duration) {
 		return judgeSilence(f)
 	case !f.report.Ready:
 		return reconciling(metav1.ConditionFalse, v1.ReasonAgentNotReady, "the agent has not loaded its lines yet"), 0
-	case f.report.SnapshotHash != f.ledger.Snapshot && len(f.report.Rejected) == 0:
+	case f.behind, f.report.SnapshotHash != f.ledger.Snapshot && len(f.report.Rejected) == 0:
 		v := ready(v1.ReasonReady, "the agent runs its lines; newer files are on their way")
 		v.reconciling = true
 		return v, 0

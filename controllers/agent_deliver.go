@@ -32,6 +32,7 @@ func (r *agentReconciler) deliver(ctx context.Context, f *agentFacts) (time.Dura
 	}
 	key := client.ObjectKeyFromObject(f.agent)
 	if wait := r.writes.wait(key, f.now); wait > 0 {
+		f.behind = true
 		return wait, nil
 	}
 	before, err := get(ctx, r.objects.live, secretOf(f.agent), &corev1.Secret{})

@@ -37,6 +37,8 @@ type agentFacts struct {
 	// registered counts the lines that report so.
 	registered int
 
+	// behind: there is more to deliver, in a moment.
+	behind bool
 	// credentials as delivered just now; nil = as before.
 	credentials map[string][]byte
 	// podProblem is why there is no pod, for the user to mend.
