@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -168,7 +169,7 @@ func TestProgressIsShownUntilTheBootIsOver(t *testing.T) {
 
 func TestABoxThatIsNotThereSaysSo(t *testing.T) {
 	l := testLayout(t)
-	if code, err := l.exec(execRequest(l, []string{"true"}), os.Stdin, os.Stdout, os.Stderr); err != errNotUp || code == 0 {
+	if code, err := l.exec(execRequest(l, []string{"true"}), os.Stdin, os.Stdout, os.Stderr); !errors.Is(err, errNotUp) || code == 0 {
 		t.Errorf("exec: %d, %v", code, err)
 	}
 	_, d := testBox(t)

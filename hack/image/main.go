@@ -33,8 +33,9 @@ func main() {
 	out := flag.String("out", "", "where to put the program of --binary")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer cancel()
-	if err := run(ctx, *version, *binary, *out); err != nil {
+	err := run(ctx, *version, *binary, *out)
+	cancel()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "image:", err)
 		os.Exit(1)
 	}

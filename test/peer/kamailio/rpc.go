@@ -49,7 +49,7 @@ func (r *Registrar) exchange(ctx context.Context, result any, method string, par
 		return err
 	}
 	defer reply.Close()
-	defer context.AfterFunc(ctx, func() { reply.SetDeadline(time.Now()) })()
+	defer context.AfterFunc(ctx, func() { _ = reply.SetDeadline(time.Now()) })()
 	if err := reply.SetDeadline(time.Now().Add(rpcTimeout)); err != nil {
 		return err
 	}
