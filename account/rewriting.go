@@ -17,6 +17,24 @@ var (
 		"openUrl", "options", "customOptions", "forceOffnetCall"}
 )
 
+// RuleConditions lists the conditions of rewriting rules.
+func RuleConditions() []string { return slices.Clone(ruleConditions) }
+
+// RuleActions lists the actions of rewriting rules.
+func RuleActions() []string { return slices.Clone(ruleActions) }
+
+// KnownAction tells whether an action of a rewriting rule means something.
+func KnownAction(name string) bool { return slices.Contains(ruleActions, name) }
+
+// DialActions lists what a number can be dialled as.
+func DialActions() []string { return slices.Clone(dialActions) }
+
+// MatchesPart tells whether a condition says which part of a number it matched: what
+// the action replace replaces.
+func MatchesPart(c Clause) bool {
+	return c.Type == "startsWith" || c.Type == "equals" || c.Type == "contains"
+}
+
 // decodeRules reads both forms of a rule: wrapped in conditions and actions, or flat.
 func decodeRules(children []Element) []Rule {
 	var out []Rule
@@ -148,7 +166,7 @@ func judgeAction(a Clause, r Rule, incoming bool) remark {
 	}
 	switch a.Type {
 	case "replace":
-		if !slices.ContainsFunc(r.Conditions, Clause.matchesPart) {
+		if !slices.ContainsFunc(r.Conditions, MatchesPart) {
 			return remark{wrong, "action replace needs a condition startsWith, equals or contains to replace what it matched"}
 		}
 	case "overrideDialAction":
@@ -166,9 +184,4 @@ func judgeAction(a Clause, r Rule, incoming bool) remark {
 		}
 	}
 	return remark{}
-}
-
-// matchesPart tells whether the condition says which part of a number it matched.
-func (c Clause) matchesPart() bool {
-	return c.Type == "startsWith" || c.Type == "equals" || c.Type == "contains"
 }
