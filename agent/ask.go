@@ -65,23 +65,9 @@ func (s *supervisor) Dial(ctx context.Context, d control.Dial) (string, error) {
 	if d.Flow != "" {
 		return "", fmt.Errorf("%w: %q", control.ErrNoFlow, d.Flow)
 	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
 	return l.dial(ctx, d.Dial)
-}
-
-// dial places a call on a line that stands ready for it.
-func (l *line) dial(ctx context.Context, d call.Dial) (string, error) {
-	in, v := l.current.Load(), l.published.Load()
-	if in == nil || v == nil {
-		return "", fmt.Errorf("%w: %q", control.ErrUnknownLine, l.name)
-	}
-	t := in.target.Load()
-	switch {
-	case t.Row.Suspended:
-		return "", fmt.Errorf("%w: %q", control.ErrSuspended, l.name)
-	case t.Row.State == delivery.Active && mustRegister(t) && v.status.State != delivery.Registered:
-		return "", fmt.Errorf("%w: %s (%s)", control.ErrNotRegistered, v.status.State, v.status.LastReason)
-	}
-	return in.calls.Dial(ctx, d)
 }
 
 // Call implements control.Agent.

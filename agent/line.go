@@ -53,13 +53,15 @@ type line struct {
 	log  *slog.Logger
 	life context.Context // ends when the agent has ended
 
-	mu      sync.Mutex
-	order   order
-	status  registration.Status // newest of the current incarnation
-	from    *incarnation        // whose status that is
-	news    bool                // there is something to look at
-	over    bool                // nothing is looked at any more
-	walking chan struct{}       // closed when the goroutine ends; nil: there is none
+	mu     sync.Mutex
+	order  order
+	status registration.Status // newest of the current incarnation
+	from   *incarnation        // whose status that is
+	news   bool                // there is something to look at
+	over   bool                // nothing is looked at any more
+	// borrowed counts those who wait to place a call on a line that registers for it.
+	borrowed int
+	walking  chan struct{} // closed when the goroutine ends; nil: there is none
 
 	// The goroutine's own.
 	generation int
@@ -179,10 +181,11 @@ func (l *line) carryOut(ctx context.Context, o order) {
 			l.retire(ctx, time.Now().Add(inFlight))
 		}
 		l.applied = o.target
-		l.enforce(ctx, o)
+		l.enforce(o)
 	case o.stopping != l.stopped:
-		l.enforce(ctx, o)
+		l.enforce(o)
 	}
+	l.enforceRegistration(ctx, o)
 	if o.stopping && !l.stopped {
 		l.stopped = true
 		o.stopped <- l
@@ -190,7 +193,7 @@ func (l *line) carryOut(ctx context.Context, o order) {
 }
 
 // enforce makes the current incarnation what the applied target says.
-func (l *line) enforce(ctx context.Context, o order) {
+func (l *line) enforce(o order) {
 	in := l.current.Load()
 	if in == nil {
 		var err error
@@ -204,7 +207,19 @@ func (l *line) enforce(ctx context.Context, o order) {
 		in.update(l, l.applied)
 	}
 	l.enforceCalls(in, o)
-	wanted := standingOf(l.applied).register && !o.stopping
+}
+
+// enforceRegistration registers or un-registers, whatever is wanted now.
+func (l *line) enforceRegistration(ctx context.Context, o order) {
+	in := l.current.Load()
+	if in == nil || l.applied == nil {
+		return
+	}
+	l.mu.Lock()
+	borrowed := l.borrowed
+	l.mu.Unlock()
+	standing := standingOf(l.applied)
+	wanted := !o.stopping && (standing.register || standing.lent && (borrowed > 0 || in.calls.Active() > 0))
 	switch {
 	case wanted && !in.started:
 		in.started = true

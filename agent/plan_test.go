@@ -133,9 +133,20 @@ func TestStanding(t *testing.T) {
 		{"suspended beats what cannot work", accountXML("<transport>tls</transport>"), `{"lines":{"alice":{"suspended":true}}}`, false, "suspended", ""},
 	} {
 		got := standingOf(world(t, map[string]string{"alice.xml": c.account, "agent.json": c.agent})["alice"])
-		if want := (standing{c.register, c.reason, c.problem}); got != want {
-			t.Errorf("%s: %+v, want %+v", c.says, got, want)
+		if got.register != c.register || got.reason != c.reason || got.problem != c.problem {
+			t.Errorf("%s: %+v", c.says, got)
 		}
+		off := strings.Contains(c.reason, "icm")
+		if got.calls != (c.register || off) || got.lent != off {
+			t.Errorf("%s: calls %v, registered for a call %v", c.says, got.calls, got.lent)
+		}
+	}
+}
+
+func TestALineMayCallWithoutRegistering(t *testing.T) {
+	account := accountXML("<icm>off</icm><requiresRegistrationForOutgoingCalls>0</requiresRegistrationForOutgoingCalls>")
+	if got := standingOf(world(t, map[string]string{"alice.xml": account})["alice"]); got.register || got.lent || !got.calls {
+		t.Errorf("%+v", got)
 	}
 }
 

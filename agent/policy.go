@@ -15,6 +15,9 @@ type standing struct {
 	reason string
 	// problem is set when it should, but cannot.
 	problem delivery.Problem
+	// calls: it may place calls all the same; lent: and is registered for as
+	// long as they take (requiresRegistrationForOutgoingCalls).
+	calls, lent bool
 }
 
 // standingOf decides whether a target registers. The first row that applies decides.
@@ -29,9 +32,9 @@ func standingOf(t *target) standing {
 	case unsupported(a) != "":
 		return standing{reason: unsupported(a), problem: delivery.ProblemConfig}
 	case incomingMode(t) == modeOff:
-		return standing{reason: "incoming calls are off (icm)"}
+		return standing{reason: "incoming calls are off (icm)", calls: true, lent: a.RequiresRegistrationForOutgoingCalls}
 	}
-	return standing{register: true}
+	return standing{register: true, calls: true}
 }
 
 // Modes of incoming calls (icm).
@@ -63,10 +66,4 @@ func unsupported(a *account.Account) string {
 		return fmt.Sprintf("transport %s: this agent speaks udp only", transport)
 	}
 	return ""
-}
-
-// mustRegister tells whether the line calls only while it is registered. Lines
-// whose incoming calls are off may be told to do without.
-func mustRegister(t *target) bool {
-	return incomingMode(t) != modeOff || t.Account.RequiresRegistrationForOutgoingCalls
 }

@@ -30,7 +30,7 @@ func (l *line) publish(o order) {
 	}
 	l.mu.Unlock()
 	standing := standingOf(l.applied)
-	if !standing.register || o.stopping {
+	if !standing.register && !in.started || o.stopping {
 		s = unregistered(s, standing, o, l.shown)
 		l.logStanding(s)
 	}

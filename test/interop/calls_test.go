@@ -201,6 +201,32 @@ func TestCallToSippHearsItsEcho(t *testing.T) {
 	outcome(t, "sipp", "heard own %s back, %d/%d packets, setup %d ms, %s", heard(end), end.RTP.Sent, end.RTP.Received, *end.SetupMs, mos(end))
 }
 
+// TestIncomingOffRegistersForTheCall has a line with icm=off place a call: it is
+// registered for as long as the call takes.
+func TestIncomingOffRegistersForTheCall(t *testing.T) {
+	r, host := registrar(t, kamailio.Config{}, "alice", "bob")
+	a := startAgent(t, options{files: map[string]string{
+		"alice.xml": accountXML("alice", "secret-alice", host, "<icm>off</icm>"),
+		"bob.xml":   accountXML("bob", "wrong", host, "<icm>off</icm>"),
+	}})
+	a.awaitLine("alice", "disabled")
+	_, uri := callee(t, sipp.Callee{})
+	id := a.dial(fmt.Sprintf(`{"line":"alice","to":%q,"seconds":1}`, uri))
+	if n := len(contacts(t, r, "alice")); n != 1 {
+		t.Errorf("%d bindings during the call", n)
+	}
+	end := a.awaitCall(id, "has ended", ended)
+	if end.End.Code != 200 {
+		t.Errorf("the record says %s", pretty(end))
+	}
+	awaitBindings(t, r, "alice", 0)
+	a.awaitLine("alice", "disabled")
+	if code, answer := a.request("POST", "/calls", fmt.Sprintf(`{"line":"bob","to":%q}`, uri)); code != 409 || !strings.Contains(string(answer), "unauthorized") {
+		t.Errorf("with a wrong password: %d %s", code, answer)
+	}
+	outcome(t, "kamailio", "icm=off: bound during the call only; wrong password: 409")
+}
+
 func TestCallThatIsRefused(t *testing.T) {
 	a, _ := called(t)
 	p, uri := callee(t, sipp.Callee{Ring: 50 * time.Millisecond, Refuse: "486 Busy Here"})

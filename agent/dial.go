@@ -1,0 +1,72 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/agent/call"
+	"github.com/softphone-operator/softphone-operator/agent/control"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// dialTimeout bounds what comes before the INVITE: finding the server, and
+// registering where a line does that for the call.
+const dialTimeout = 10 * time.Second
+
+// dial places a call on a line that stands ready for it.
+func (l *line) dial(ctx context.Context, d call.Dial) (string, error) {
+	in, v := l.current.Load(), l.published.Load()
+	if in == nil || v == nil {
+		return "", fmt.Errorf("%w: %q", control.ErrUnknownLine, l.name)
+	}
+	t := in.target.Load()
+	standing := standingOf(t)
+	switch {
+	case t.Row.Suspended:
+		return "", fmt.Errorf("%w: %q", control.ErrSuspended, l.name)
+	case t.Row.State != delivery.Active:
+		return "", fmt.Errorf("%w: %q", call.ErrDraining, l.name)
+	case !standing.calls:
+		return "", fmt.Errorf("%w: %s", control.ErrNotRegistered, standing.reason)
+	case standing.lent:
+		return l.dialRegistered(ctx, in, d)
+	case standing.register && v.status.State != delivery.Registered:
+		return "", fmt.Errorf("%w: %s (%s)", control.ErrNotRegistered, v.status.State, v.status.LastReason)
+	}
+	return in.calls.Dial(ctx, d)
+}
+
+// dialRegistered registers the line for the length of the call (icm=off with
+// requiresRegistrationForOutgoingCalls): it stays registered while somebody
+// borrows it or a call goes on.
+func (l *line) dialRegistered(ctx context.Context, in *incarnation, d call.Dial) (string, error) {
+	l.borrow(+1)
+	defer l.borrow(-1)
+	changes := l.env.hub.Subscribe()
+	defer changes.Close()
+	for {
+		v := l.published.Load()
+		if v == nil || l.current.Load() != in {
+			return "", fmt.Errorf("%w: the line changed meanwhile", control.ErrNotRegistered)
+		}
+		switch v.status.State {
+		case delivery.Registered:
+			return in.calls.Dial(ctx, d)
+		case delivery.Unauthorized, delivery.Error:
+			return "", fmt.Errorf("%w: %s (%s)", control.ErrNotRegistered, v.status.State, v.status.LastReason)
+		}
+		select {
+		case <-changes.Changed():
+		case <-ctx.Done():
+			return "", fmt.Errorf("%w: registering for the call took too long (%s)", control.ErrNotRegistered, v.status.State)
+		}
+	}
+}
+
+func (l *line) borrow(n int) {
+	l.mu.Lock()
+	l.borrowed += n
+	l.mu.Unlock()
+	l.poke()
+}
