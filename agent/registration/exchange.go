@@ -17,7 +17,7 @@ import (
 type exchange struct {
 	ep           Endpoint
 	cfg          Config
-	registration *Registration  // for CSeq and nonces
+	registration *Registration  // for numbers and nonces
 	servers      []ua.Candidate // known, the one in use first
 }
 
@@ -126,7 +126,7 @@ func (x *exchange) send(ctx context.Context, server ua.Candidate, contacts []str
 	if err := x.ep.Turn(ctx, server.Addr); err != nil {
 		return nil, nil, err
 	}
-	req := buildRegister(x.cfg, x.registration.tag, x.registration.nextCSeq(), contacts, ask)
+	req := buildRegister(x.cfg, x.registration.tag, x.registration.nextSerial(), contacts, ask)
 	req.SetDestination(server.Addr.String())
 	session := x.cfg.credentials().Session(&x.registration.nonces)
 	session.Prepare(req)
@@ -144,7 +144,7 @@ func (x *exchange) send(ctx context.Context, server ua.Candidate, contacts []str
 		if why != nil {
 			return res, why, nil
 		}
-		challenged.CSeq().SeqNo = x.registration.nextCSeq()
+		number(challenged, x.cfg, x.registration.nextSerial())
 		req = challenged
 	}
 }

@@ -159,7 +159,7 @@ type Registration struct {
 	wanted  *Config    // the newest; never written to
 	status  Status
 	servers []ua.Candidate // the one in use first
-	cseq    uint32         // last used
+	serial  int64          // last used
 	run     *runner        // nil when nothing runs
 }
 
@@ -302,13 +302,14 @@ func (r *Registration) running() *runner {
 	return r.run
 }
 
-// nextCSeq counts the REGISTERs of this Call-ID. It begins at the time, so that
-// a restarted agent is never below what the registrar remembers (RFC 3261
-// §10.3 step 7 refuses that).
-func (r *Registration) nextCSeq() uint32 {
+// nextSerial numbers the REGISTERs of this line. It begins at the time, so that
+// a restarted agent is above what the registrar remembers (RFC 3261 §10.3 step 7
+// refuses less, and takes the same for a retransmission): in 64ths of a second,
+// since a container is back within one. CSeq is its lower 31 bits (§8.1.1.5);
+// the rest, which changes once in 388 days, goes into the Call-ID.
+func (r *Registration) nextSerial() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	const most = 1<<31 - 1 // RFC 3261 §8.1.1.5
-	r.cseq = max(r.cseq+1, uint32(time.Now().Unix()&most))
-	return r.cseq
+	r.serial = max(r.serial+1, time.Now().UnixNano()/int64(time.Second/64))
+	return r.serial
 }

@@ -40,7 +40,7 @@ func contactValue(cfg Config, uri sip.Uri, expires time.Duration) string {
 
 // buildRegister builds a REGISTER (RFC 3261 §10.2): the Request-URI names the
 // domain, To and From the address of record.
-func buildRegister(cfg Config, tag string, cseq uint32, contacts []string, expires time.Duration) *sip.Request {
+func buildRegister(cfg Config, tag string, serial int64, contacts []string, expires time.Duration) *sip.Request {
 	req := sip.NewRequest(sip.REGISTER, ua.URI("", cfg.Registrar))
 	if cfg.Route {
 		route := ua.URI("", cfg.target())
@@ -52,9 +52,7 @@ func buildRegister(cfg Config, tag string, cseq uint32, contacts []string, expir
 	from.Params.Add("tag", tag)
 	req.AppendHeader(from)
 	req.AppendHeader(&sip.ToHeader{DisplayName: quotable(cfg.AOR.Display), Address: aor})
-	callID := sip.CallIDHeader(callID(cfg))
-	req.AppendHeader(&callID)
-	req.AppendHeader(&sip.CSeqHeader{SeqNo: cseq, MethodName: sip.REGISTER})
+	number(req, cfg, serial)
 	for _, c := range contacts {
 		req.AppendHeader(sip.NewHeader("Contact", c))
 	}
@@ -67,12 +65,18 @@ func buildRegister(cfg Config, tag string, cseq uint32, contacts []string, expir
 	return req
 }
 
-// callID is the same for all REGISTERs of a line in a slot, across restarts
-// (RFC 3261 §10.2: "All registrations from a UAC SHOULD use the same Call-ID
-// header field value for registrations sent to a particular registrar").
-func callID(cfg Config) string {
-	sum := sha256.Sum256([]byte(cfg.Instance + "\n" + cfg.RInstance + "\n" + strconv.Itoa(cfg.Slot)))
-	return hex.EncodeToString(sum[:16])
+// number gives req its Call-ID and CSeq. The Call-ID is the same for all
+// REGISTERs of a line in a slot, across restarts (RFC 3261 §10.2: "All
+// registrations from a UAC SHOULD use the same Call-ID header field value for
+// registrations sent to a particular registrar").
+func number(req *sip.Request, cfg Config, serial int64) {
+	era, cseq := serial>>31, uint32(serial&(1<<31-1))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%d", cfg.Instance, cfg.RInstance, cfg.Slot, era))
+	callID := sip.CallIDHeader(hex.EncodeToString(sum[:16]))
+	req.RemoveHeader("Call-ID")
+	req.RemoveHeader("CSeq")
+	req.AppendHeader(&callID)
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: cseq, MethodName: sip.REGISTER})
 }
 
 // reserved headers are ours to write.

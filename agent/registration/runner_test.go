@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
@@ -540,6 +542,33 @@ func TestServerBeforeTheFirstAnswer(t *testing.T) {
 		got, err := b.r.Server(t.Context())
 		if err != nil || got != serverAddr {
 			t.Errorf("server %v, %v", got, err)
+		}
+	})
+}
+
+func TestNumbersOfRestartedAgents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := Config{Instance: "urn:uuid:1", RInstance: "base", Slot: 1}
+		// register sends n REGISTERs in a life of its own.
+		register := func(cfg Config, n int) (callID string, cseq uint32) {
+			r, req := New(cfg, newFake(nil), nil), sip.NewRequest(sip.REGISTER, sip.Uri{})
+			for range n {
+				number(req, cfg, r.nextSerial())
+			}
+			return req.CallID().Value(), req.CSeq().SeqNo
+		}
+		id, cseq := register(cfg, 4)
+		time.Sleep(100 * time.Millisecond)
+		if again, higher := register(cfg, 1); again != id || higher <= cseq {
+			t.Errorf("%s %d, restarted %s %d", id, cseq, again, higher)
+		}
+		if other, _ := register(Config{Instance: "urn:uuid:1", RInstance: "base", Slot: 2}, 1); other == id {
+			t.Error("both slots have the same Call-ID")
+		}
+		time.Sleep(400 * 24 * time.Hour)
+		// Where CSeq begins again the Call-ID is another one.
+		if later, lower := register(cfg, 1); later == id && lower <= cseq {
+			t.Errorf("%s %d, later %s %d", id, cseq, later, lower)
 		}
 	})
 }
