@@ -122,6 +122,7 @@ func (r *agentReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("agent").
 		For(&v1.SoftphoneAgent{}).
 		Owns(&corev1.Pod{}).
+		Watches(&v1.SoftphoneAgent{}, lookup.peersOfAgent()).
 		Watches(&v1.SoftphoneAccount{}, lookup.agentsOfAccount()).
 		Watches(&v1.SoftphoneFleet{}, lookup.agentsOfFleet(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Node{}, lookup.agentsOnNode()).

@@ -68,7 +68,8 @@ func judgeAgent(f *agentFacts) (verdict, time.Duration) {
 }
 
 // judgeSilence is about an agent that does not report. A ready one stays so for a
-// moment: streams break, and a manager that has just started has none.
+// moment as long as its pod is the same: streams break, and a manager that has
+// just started has none.
 func judgeSilence(f *agentFacts) (verdict, time.Duration) {
 	if f.pod.Status.Phase != corev1.PodRunning || f.pod.Status.PodIP == "" {
 		return reconciling(metav1.ConditionFalse, v1.ReasonAgentNotReady, podState(f.pod)), 0
@@ -79,7 +80,8 @@ func judgeSilence(f *agentFacts) (verdict, time.Duration) {
 	if f.report != nil {
 		since, failure = f.report.Since, f.report.Failure
 	}
-	if wait := since.Add(settleTime).Sub(f.now); wait > 0 && old != nil && old.Status == metav1.ConditionTrue {
+	same := f.agent.Status.Address == f.pod.Status.PodIP
+	if wait := since.Add(settleTime).Sub(f.now); wait > 0 && same && old != nil && old.Status == metav1.ConditionTrue {
 		return verdict{ready: old.Status, reason: old.Reason, message: old.Message}, wait
 	}
 	if failure == "" {

@@ -215,6 +215,18 @@ func (l lookups) agentsOfFleet() handler.EventHandler {
 	})
 }
 
+// peersOfAgent: the other agents of its fleet, which wait for it while they are
+// rolled out, when its readiness changed or it is gone.
+func (l lookups) peersOfAgent() handler.EventHandler {
+	return changes(func(ctx context.Context, before, after client.Object) requests {
+		if before == nil || after != nil && readiness(before) == readiness(after) {
+			return nil
+		}
+		fleet := before.(*v1.SoftphoneAgent).Spec.Fleet
+		return agentRequests(l.agents(ctx, before.GetNamespace(), indexFleet, fleet))
+	})
+}
+
 // agentsOnNode: the agents of a node, when it is cordoned, lost, or back.
 func (l lookups) agentsOnNode() handler.EventHandler {
 	return changes(func(ctx context.Context, before, after client.Object) requests {
