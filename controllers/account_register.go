@@ -28,14 +28,14 @@ func register(f accountFacts, status *v1.SoftphoneAccountStatus, c conditionSet)
 		return unreported(f, status, c, moved)
 	}
 	status.ReportedHash, status.EffectiveHash = f.report.ConfigHash, f.report.EffectiveHash
+	if f.report.State == delivery.Registering && unhealthyPublished(status) {
+		return 0 // one more try is no news until it succeeds
+	}
 	if wait := f.report.Since.Add(settleTime).Sub(f.now); !reports.Healthy(f.report.State) && !published(status, f.report.State) && wait > 0 && !moved {
 		if status.State == v1.StatePending {
 			publish(f, status, c, registeringReport(f.report.LineReport)) // nothing to lose by telling that it began
 		}
 		return wait
-	}
-	if f.report.State == delivery.Registering && unhealthyPublished(status) {
-		return 0 // one more try is no news until it succeeds
 	}
 	publish(f, status, c, f.report.LineReport)
 	return 0

@@ -24,19 +24,17 @@ type peer struct {
 // since nothing is lost, else the first outdated one while all others are ready.
 // So a setting that does not work stops at the first pod.
 func mayReplace(name string, fleet []peer) bool {
-	first := ""
+	first, waiting := "", false
 	for _, p := range fleet {
 		if p.name == name && !p.ready {
 			return true
 		}
-		if p.name != name && !p.ready {
-			return false
-		}
+		waiting = waiting || !p.ready
 		if p.outdated && (first == "" || p.name < first) {
 			first = p.name
 		}
 	}
-	return first == name
+	return first == name && !waiting
 }
 
 // peers are all agents of the agent's fleet, itself included.

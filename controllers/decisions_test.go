@@ -1,0 +1,269 @@
+package controllers
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	v1 "github.com/softphone-operator/softphone-operator/api/v1"
+	"github.com/softphone-operator/softphone-operator/controllers/podspec"
+	"github.com/softphone-operator/softphone-operator/controllers/render"
+	"github.com/softphone-operator/softphone-operator/controllers/reports"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+func equal(a, b any) bool { return equality.Semantic.DeepEqual(a, b) }
+
+func pod(change func(*corev1.Pod)) *corev1.Pod {
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "default-0", Annotations: map[string]string{podspec.AnnotationTemplate: "new"}},
+		Spec:       corev1.PodSpec{NodeName: "n"}, Status: corev1.PodStatus{Phase: corev1.PodRunning},
+	}
+	if change != nil {
+		change(p)
+	}
+	return p
+}
+
+func node(ready corev1.ConditionStatus) *corev1.Node {
+	return &corev1.Node{Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}}}
+}
+
+func TestPlanPod(t *testing.T) {
+	ending := func(at time.Duration) *corev1.Pod {
+		return pod(func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: now.Add(at)} })
+	}
+	old := pod(func(p *corev1.Pod) { p.Annotations[podspec.AnnotationTemplate] = "old" })
+	for name, c := range map[string]struct {
+		pod      *corev1.Pod
+		node     *corev1.Node
+		template string
+		replace  bool
+		want     podAction
+		again    time.Duration
+	}{
+		"none is made":                              {nil, nil, "new", true, podCreate, 0},
+		"one that runs is kept":                     {pod(nil), node("True"), "new", true, podKeep, 0},
+		"one that failed goes":                      {pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), node("True"), "new", false, podDelete, 0},
+		"one that ended goes":                       {pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }), node("True"), "new", false, podDelete, 0},
+		"one that is ending may end":                {ending(20 * time.Second), node("True"), "new", true, podKeep, 30 * time.Second},
+		"one that does not end is dropped":          {ending(-10 * time.Second), node("True"), "new", true, podDrop, 0},
+		"one ending on a lost node is dropped":      {ending(20 * time.Second), node("Unknown"), "new", true, podDrop, 0},
+		"one ending on a removed node is dropped":   {ending(20 * time.Second), nil, "new", true, podDrop, 0},
+		"one on a lost node waits to be evicted":    {pod(nil), node("Unknown"), "new", true, podKeep, 0},
+		"an outdated one is replaced in its turn":   {old, node("True"), "new", true, podDelete, 0},
+		"and not before":                            {old, node("True"), "new", false, podKeep, 0},
+		"nor when the fleet is not there to say so": {old, node("True"), "", true, podKeep, 0},
+	} {
+		got, again := planPod(c.pod, c.node, c.template, now, func() bool { return c.replace })
+		if got != c.want || again != c.again {
+			t.Errorf("%s: got %d, again in %s", name, got, again)
+		}
+	}
+}
+
+func TestOnePodAtATimeIsReplaced(t *testing.T) {
+	for name, c := range map[string]struct {
+		fleet []peer
+		want  string // who may be replaced
+	}{
+		"the first outdated one":           {[]peer{{"a", true, true}, {"b", true, true}}, "a"},
+		"the next when it is up to date":   {[]peer{{"a", true, false}, {"b", true, true}}, "b"},
+		"nobody else while one comes back": {[]peer{{"a", false, false}, {"b", true, true}}, "a"},
+		"one that is not ready, at once":   {[]peer{{"a", true, true}, {"b", false, true}}, "b"},
+		"all that are not ready, at once":  {[]peer{{"a", false, true}, {"b", false, true}}, "ab"},
+	} {
+		got := ""
+		for _, p := range c.fleet {
+			if mayReplace(p.name, c.fleet) {
+				got += p.name
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestPlanTouch(t *testing.T) {
+	facts := func(change func(*agentFacts)) *agentFacts {
+		f := &agentFacts{now: now, delivered: true, ledger: ledger{Snapshot: "new"}, pod: pod(nil), report: &reports.Agent{Connected: true}}
+		f.report.SnapshotHash = "old"
+		if change != nil {
+			change(f)
+		}
+		return f
+	}
+	for name, c := range map[string]struct {
+		facts *agentFacts
+		last  touched
+		touch bool
+		again time.Duration
+	}{
+		"new files are made known":             {facts(nil), touched{"old", 1, now}, true, 0},
+		"then there are two seconds":           {facts(nil), touched{"new", 1, now}, false, 2 * time.Second},
+		"then once more":                       {facts(nil), touched{"new", 1, now.Add(-2 * time.Second)}, true, 0},
+		"then four":                            {facts(nil), touched{"new", 2, now.Add(-3 * time.Second)}, false, time.Second},
+		"a minute at most":                     {facts(nil), touched{"new", 99, now}, false, time.Minute},
+		"what has arrived is left alone":       {facts(func(f *agentFacts) { f.report.SnapshotHash = "new" }), touched{}, false, 0},
+		"what is refused is sent once":         {facts(func(f *agentFacts) { f.report.Rejected = []delivery.Rejected{{File: "a.xml"}} }), touched{"new", 1, now.Add(-time.Hour)}, false, 0},
+		"and its remedy too":                   {facts(func(f *agentFacts) { f.report.Rejected = []delivery.Rejected{{File: "a.xml"}} }), touched{"old", 1, now}, true, 0},
+		"no pod, no touch":                     {facts(func(f *agentFacts) { f.pod = nil }), touched{}, false, 0},
+		"a pod that starts mounts what is new": {facts(func(f *agentFacts) { f.pod.Status.Phase = corev1.PodPending }), touched{}, false, 0},
+	} {
+		touch, again := planTouch(c.facts, c.last)
+		if touch != c.touch || again != c.again {
+			t.Errorf("%s: touch %v, again in %s", name, touch, again)
+		}
+	}
+}
+
+func TestJudgeAgent(t *testing.T) {
+	facts := func(change func(*agentFacts)) *agentFacts {
+		f := &agentFacts{agent: &v1.SoftphoneAgent{}, now: now, delivered: true, ledger: ledger{Snapshot: "s"}, pod: pod(func(p *corev1.Pod) { p.Status.PodIP = "10.0.0.1" })}
+		f.agent.Status.Address = "10.0.0.1"
+		f.report = &reports.Agent{Connected: true, AgentReport: delivery.AgentReport{Ready: true, SnapshotHash: "s"}}
+		change(f)
+		return f
+	}
+	wasReady := func(f *agentFacts) {
+		f.report = &reports.Agent{Since: now.Add(-time.Second), Failure: "refused"}
+		f.agent.Status.Conditions = []metav1.Condition{{Type: v1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Ready"}}
+	}
+	for name, c := range map[string]struct {
+		facts *agentFacts
+		want  string
+		again time.Duration
+	}{
+		"all is well":                      {facts(func(*agentFacts) {}), "True Ready", 0},
+		"newer files on their way":         {facts(func(f *agentFacts) { f.report.SnapshotHash = "older" }), "True Ready reconciling", 0},
+		"no pod":                           {facts(func(f *agentFacts) { f.pod = nil }), "False AgentNotReady reconciling", 0},
+		"not loaded":                       {facts(func(f *agentFacts) { f.report.Ready = false }), "False AgentNotReady reconciling", 0},
+		"never heard of":                   {facts(func(f *agentFacts) { f.report = nil }), "False NoReport reconciling", 0},
+		"silent for a moment":              {facts(wasReady), "True Ready", 4 * time.Second},
+		"silent for long":                  {facts(func(f *agentFacts) { wasReady(f); f.report.Since = now.Add(-minute) }), "False NoReport reconciling", 0},
+		"silent because it is another pod": {facts(func(f *agentFacts) { wasReady(f); f.agent.Status.Address = "10.0.0.9" }), "False NoReport reconciling", 0},
+		"a pod that cannot be":             {facts(func(f *agentFacts) { f.podProblem = &render.Failure{Reason: v1.ReasonPodRefused, Message: "no"} }), "False PodRefused stalled", 0},
+	} {
+		v, again := judgeAgent(c.facts)
+		got := strings.TrimSpace(fmt.Sprint(v.ready, " ", v.reason, map[bool]string{true: " reconciling"}[v.reconciling], map[bool]string{true: " stalled"}[v.stalled]))
+		if got != c.want || again != c.again {
+			t.Errorf("%s: got %q, again in %s", name, got, again)
+		}
+	}
+}
+
+func TestTheYoungerYields(t *testing.T) {
+	at := func(name string, age time.Duration, change func(*v1.SoftphoneAccount)) v1.SoftphoneAccount {
+		a := v1.SoftphoneAccount{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(now.Add(-age))}}
+		if change != nil {
+			change(&a)
+		}
+		return a
+	}
+	for name, c := range map[string]struct {
+		others []v1.SoftphoneAccount
+		want   string
+	}{
+		"alone":                          {nil, ""},
+		"itself is no rival":             {[]v1.SoftphoneAccount{at("me", minute, nil)}, ""},
+		"an older one":                   {[]v1.SoftphoneAccount{at("old", time.Hour, nil)}, "old"},
+		"a younger one":                  {[]v1.SoftphoneAccount{at("young", time.Second, nil)}, ""},
+		"the oldest of two":              {[]v1.SoftphoneAccount{at("old", time.Hour, nil), at("oldest", 2*time.Hour, nil)}, "oldest"},
+		"of one age, the first by name":  {[]v1.SoftphoneAccount{at("a", minute, nil), at("z", minute, nil)}, "a"},
+		"a suspended one claims nothing": {[]v1.SoftphoneAccount{at("old", time.Hour, func(a *v1.SoftphoneAccount) { a.Spec.Suspend = ptr.To(true) })}, ""},
+		"nor does one that goes":         {[]v1.SoftphoneAccount{at("old", time.Hour, func(a *v1.SoftphoneAccount) { a.DeletionTimestamp = &metav1.Time{Time: now} })}, ""},
+	} {
+		me := at("me", minute, nil)
+		got := ""
+		if r := rival(&me, c.others); r != nil {
+			got = r.Name
+		}
+		if got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestHolderOfAMovingLineIsWhereItIsHealthy(t *testing.T) {
+	acc := &v1.SoftphoneAccount{ObjectMeta: metav1.ObjectMeta{Name: "alice"}, Status: v1.SoftphoneAccountStatus{Agent: "old"}}
+	agent := func(name string, slot int32, state v1.BindingState) v1.SoftphoneAgent {
+		return v1.SoftphoneAgent{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1.SoftphoneAgentSpec{Lines: []v1.LineBinding{{Name: "alice", Slot: slot, State: state}}}}
+	}
+	for name, c := range map[string]struct {
+		agents  []v1.SoftphoneAgent
+		healthy string
+		want    string
+	}{
+		"nowhere":                   {nil, "", ""},
+		"draining is no home":       {[]v1.SoftphoneAgent{agent("old", 1, v1.BindingDraining)}, "old", ""},
+		"both sound: the one known": {[]v1.SoftphoneAgent{agent("new", 2, v1.BindingActive), agent("old", 1, v1.BindingActive)}, "new old", "old"},
+		"the one that is healthy":   {[]v1.SoftphoneAgent{agent("new", 2, v1.BindingActive), agent("old", 1, v1.BindingActive)}, "new", "new"},
+		"neither: the one known":    {[]v1.SoftphoneAgent{agent("new", 2, v1.BindingActive), agent("old", 1, v1.BindingActive)}, "", "old"},
+		"the old one drains":        {[]v1.SoftphoneAgent{agent("new", 2, v1.BindingActive), agent("old", 1, v1.BindingDraining)}, "new old", "new"},
+	} {
+		got, _ := holder(acc, c.agents, func(a *v1.SoftphoneAgent) bool { return strings.Contains(c.healthy, a.Name) })
+		if name2 := ""; got != nil {
+			name2 = got.Name
+			if name2 != c.want {
+				t.Errorf("%s: got %s, want %s", name, name2, c.want)
+			}
+		} else if c.want != "" {
+			t.Errorf("%s: got none, want %s", name, c.want)
+		}
+	}
+}
+
+func TestDocumentsThatDoNotFitDisturbNobody(t *testing.T) {
+	big := func(n int) []byte { return []byte(strings.Repeat("x", n)) }
+	before := map[string][]byte{"a.xml": big(100), "b.xml": big(200_000)}
+	files := map[string][]byte{"a.xml": big(190_000), "b.xml": big(200_000), "c.xml": big(200_000), "d.xml": big(180_000)}
+	lines := map[string]ledgerLine{"a": {}, "b": {}, "c": {}, "d": {}}
+	fit(files, before, lines)
+	if len(files["a.xml"]) != 190_000 || len(files["b.xml"]) != 200_000 || files["c.xml"] != nil || len(files["d.xml"]) != 180_000 {
+		t.Errorf("a %d, b %d, c %d, d %d", len(files["a.xml"]), len(files["b.xml"]), len(files["c.xml"]), len(files["d.xml"]))
+	}
+	for name, kept := range map[string]bool{"a": false, "b": false, "c": true, "d": false} {
+		if lines[name].Kept != kept {
+			t.Errorf("%s: kept %v", name, lines[name].Kept)
+		}
+	}
+}
+
+func TestSpacing(t *testing.T) {
+	s := newSpacing(500 * time.Millisecond)
+	key := podOf(&v1.SoftphoneAgent{ObjectMeta: metav1.ObjectMeta{Name: "a"}})
+	if got := s.wait(key, now); got != 0 {
+		t.Errorf("the first waits %s", got)
+	}
+	s.done(key, now)
+	if got := s.wait(key, now.Add(200*time.Millisecond)); got != 300*time.Millisecond {
+		t.Errorf("the second waits %s", got)
+	}
+	if got := s.wait(key, now.Add(time.Second)); got != 0 {
+		t.Errorf("after a pause: %s", got)
+	}
+}
+
+func TestFleetJudgement(t *testing.T) {
+	for name, c := range map[string]struct {
+		facts fleetFacts
+		want  string
+	}{
+		"all well":                   {fleetFacts{lines: 2, registered: 2}, "True Ready"},
+		"lines wait":                 {fleetFacts{lines: 2, unplaced: 1}, "False Placing"},
+		"the registrar is away":      {fleetFacts{lines: 5, registered: 1, unreachable: 4}, "False RegistrarUnreachable"},
+		"a few lines with their own": {fleetFacts{lines: 5, registered: 4, unreachable: 1}, "True Ready"},
+	} {
+		v := judgeFleet(&c.facts, "")
+		if got := fmt.Sprint(v.ready, " ", v.reason); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
