@@ -79,3 +79,30 @@ func TestPublicAddress(t *testing.T) {
 		}
 	}
 }
+
+func FuzzReadBindings(f *testing.F) {
+	f.Add(`<sip:k3x@10.244.0.7:5060;rinstance=base-1>;expires=60, <sip:q@10.9.9.9:5060>;+sip.instance="<urn:uuid:1>"`, "60")
+	f.Add(`*`, "")
+	f.Add(`"a, b" <sip:k3x@h?x=y>;expires="-1"`, "99999999999999999999")
+	uri := ua.URI("k3x", "10.244.0.7:5060")
+	me := own{uri: uri, instance: "urn:uuid:1", rinstance: "base", public: "192.0.2.9:40000"}
+	f.Fuzz(func(t *testing.T, contact, expires string) {
+		msg, err := sip.ParseMessage([]byte("SIP/2.0 200 OK\r\nContact: " + contact + "\r\nExpires: " + expires + "\r\n\r\n"))
+		if err != nil {
+			return
+		}
+		res, ok := msg.(*sip.Response)
+		if !ok {
+			return
+		}
+		granted, leftovers := readBindings(res, me, time.Minute)
+		if granted < 0 {
+			t.Errorf("granted %s", granted)
+		}
+		for _, l := range leftovers {
+			if strings.ContainsAny(l, "\r\n") || l == "" || l == uri.String() {
+				t.Errorf("leftover %q", l)
+			}
+		}
+	})
+}

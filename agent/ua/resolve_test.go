@@ -137,10 +137,17 @@ func TestResolve(t *testing.T) {
 			t.Errorf("the search list was applied: %s", asked)
 		}
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := e.Resolve(ctx, "pbx.test", UDP); !errors.Is(err, ErrDNS) {
-		t.Errorf("cancelled: %v", err)
+}
+
+func TestResolveWithoutNameServer(t *testing.T) {
+	e := listen(t, func(c *Config) {
+		c.Resolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+			return nil, errors.New("no way to the name server")
+		}}
+	})
+	_, err := e.Resolve(t.Context(), "pbx.test", UDP)
+	if !errors.Is(err, ErrDNS) || errors.Is(err, ErrHostNotFound) || err.Error() != "name lookup failed: pbx.test: no way to the name server" {
+		t.Errorf("%v", err)
 	}
 }
 

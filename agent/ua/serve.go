@@ -12,7 +12,7 @@ import (
 // handle takes a new request from the transaction layer, in a goroutine of its
 // own, and gives it to its line or answers it.
 func (e *Endpoint) handle(req *sip.Request, tx *sip.ServerTx) {
-	bound(req, tx)
+	endUnanswered(req, tx)
 	panicked := e.Guard("request", func() { e.route(req, tx) })
 	if panicked && !req.IsAck() {
 		e.Guard("request", func() { e.answer(req, tx, 500, "Server Internal Error") })
@@ -23,10 +23,10 @@ func (e *Endpoint) handle(req *sip.Request, tx *sip.ServerTx) {
 	}
 }
 
-// bound ends a transaction other than INVITE's that nobody answers: sipgo has
+// endUnanswered ends a transaction other than INVITE's that nobody answers: sipgo has
 // no timer in its Trying state, so it would stay for good. Timer J (64·T1) runs
 // after an answer within the first 64·T1.
-func bound(req *sip.Request, tx *sip.ServerTx) {
+func endUnanswered(req *sip.Request, tx *sip.ServerTx) {
 	if !req.IsInvite() && !req.IsAck() {
 		end := time.AfterFunc(2*64*sip.T1, tx.Terminate)
 		tx.OnTerminate(func(string, error) { end.Stop() })
@@ -71,6 +71,10 @@ func (e *Endpoint) route(req *sip.Request, tx *sip.ServerTx) {
 		allow, supported = c.Allow(), c.Supported()
 	}
 	switch {
+	case req.IsAck():
+		l.HandleRequest(req, tx)
+	case req.IsCancel():
+		e.answer(req, tx, 481, "Call/Transaction Does Not Exist")
 	case !slices.Contains(known, req.Method) && !slices.Contains(allow, req.Method):
 		e.answer(req, tx, 501, "Not Implemented")
 	case !slices.Contains(allow, req.Method):
@@ -78,8 +82,6 @@ func (e *Endpoint) route(req *sip.Request, tx *sip.ServerTx) {
 		e.answer(req, tx, 405, "Method Not Allowed", list("Allow", allow))
 	case len(unsupported(req, supported)) > 0:
 		e.answer(req, tx, 420, "Bad Extension", list("Unsupported", unsupported(req, supported)))
-	case req.IsCancel():
-		e.answer(req, tx, 481, "Call/Transaction Does Not Exist")
 	case req.Method == sip.OPTIONS:
 		e.answerOptions(req, tx, allow, supported)
 	default:
@@ -161,13 +163,9 @@ func inspect(req *sip.Request) (code int, reason string) {
 
 func inDialog(req *sip.Request) bool { return req.To() != nil && req.To().Params.Has("tag") }
 
-// unsupported are the option tags of Require that the line does not support;
-// "the Require … MUST NOT be used in a SIP CANCEL request, or in an ACK"
-// (RFC 3261 §8.2.2.3), so it is ignored there.
+// unsupported are the option tags of Require that the line does not support
+// (RFC 3261 §8.2.2.3; ignored in ACK and CANCEL, which do not come here).
 func unsupported(req *sip.Request, supported []string) []string {
-	if req.IsAck() || req.IsCancel() {
-		return nil
-	}
 	var tags []string
 	for _, h := range req.GetHeaders("Require") {
 		for tag := range strings.SplitSeq(h.Value(), ",") {

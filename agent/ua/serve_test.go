@@ -152,8 +152,9 @@ func (*capable) Supported() []string        { return []string{"100rel"} }
 
 func TestLinesSayWhatTheyCan(t *testing.T) {
 	e, peer := listen(t), newPeer(t)
-	bind(t, e, "k3x", &capable{})
-	for _, tt := range []struct{ method, want string }{{"OPTIONS", "200"}, {"MESSAGE", "200"}, {"XYZ", "200"}, {"INVITE", "405"}} {
+	line := &capable{}
+	bind(t, e, "k3x", line)
+	for _, tt := range []struct{ method, want string }{{"OPTIONS", "200"}, {"MESSAGE", "200"}, {"XYZ", "200"}, {"INVITE", "405"}, {"CANCEL", "481"}} {
 		peer.send(e, peer.message(tt.method, "sip:k3x@x", "Max-Forwards: 70", "Require: 100REL"))
 		res := peer.response()
 		if fmt.Sprint(res.StatusCode) != tt.want {
@@ -163,6 +164,9 @@ func TestLinesSayWhatTheyCan(t *testing.T) {
 			t.Errorf("Supported is %v", h)
 		}
 	}
+	// An ACK is never refused.
+	peer.send(e, peer.message("ACK", "sip:k3x@x", "Max-Forwards: 70", "Require: timer"))
+	eventually(t, "the line has its ACK", func() bool { got := line.got(); return len(got) > 0 && got[len(got)-1].IsAck() })
 }
 
 func TestAckAndCancelReachTheLine(t *testing.T) {
