@@ -90,7 +90,7 @@ test-interop: deps-peers ## The agent against kamailio, sipp and baresip.
 	$(GOTEST) -v -count=1 -timeout 15m ./test/interop/... ./test/peer/... | hack/quiet.sh
 
 .PHONY: test-e2e
-test-e2e: cluster-up images build ## The whole on a real cluster.
+test-e2e: images cluster-up build ## The whole on a real cluster.
 	$(GO) test -c -o bin/e2e.test ./test/e2e
 	$(CLUSTER) load .cluster/images/*.tar
 	$(CLUSTER) exec -- hack/deploy.sh apply $(DEV_MANAGER) $(DEV_AGENT)

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 declare -A groups=(
-  [cluster]="containerd runc containernetworking-plugins iptables iproute2 conntrack util-linux dnsmasq-base kamailio gcc libc6-dev ca-certificates"
+  [cluster]="containerd runc containernetworking-plugins iptables iproute2 conntrack util-linux dnsmasq-base kamailio ca-certificates"
   [peers]="kamailio kamailio-extra-modules kamailio-tls-modules sip-tester sipsak baresip-core"
 )
 

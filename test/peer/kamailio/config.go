@@ -168,7 +168,7 @@ func (c Config) aliases() []string {
 		}
 		slices.Sort(ports)
 		for _, p := range slices.Compact(ports) {
-			all = append(all, fmt.Sprintf("%s:%d", d, p))
+			all = append(all, fmt.Sprintf("%q:%d", d, p))
 		}
 	}
 	return all

@@ -244,7 +244,7 @@ func TestStartSaysWhyItFailed(t *testing.T) {
 
 func TestADomainIsAnsweredForWithPortsOnly(t *testing.T) {
 	c := Config{Listen: netip.MustParseAddrPort("127.0.0.1:5080"), Domains: []string{"sip.test"}}
-	if got, want := c.aliases(), []string{"sip.test:5060", "sip.test:5061", "sip.test:5080"}; !slices.Equal(got, want) {
+	if got, want := c.aliases(), []string{`"sip.test":5060`, `"sip.test":5061`, `"sip.test":5080`}; !slices.Equal(got, want) {
 		t.Errorf("aliases %v, want %v", got, want)
 	}
 }
