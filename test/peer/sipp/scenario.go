@@ -40,7 +40,8 @@ func (c Caller) Scenario() string {
 		b.line(`<recv response="180"/>`)
 		b.pause(c.CancelAfter)
 		b.send(c.request("CANCEL", "[branch-4]", ""), `retrans="500"`)
-		b.line(`<recv response="200"/>`)
+		// A proxy of several processes may give the two answers in either order.
+		b.line(`<recv response="200" optional="true"/>`)
 		b.line(`<recv response="487"/>`)
 		b.send(c.request("ACK", "[branch-7]", ""), "")
 		return b.close()
