@@ -31,8 +31,8 @@ func TestEchoOfATone(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		for name, st := range map[string]Stats{"the caller": a.Stats(), "the echo": b.Stats()} {
-			if st.Sent < 500 || st.Sent > 501 || st.Received < 499 || st.Received > 501 || st.Lost+st.Discarded+st.Duplicates+st.Refused != 0 {
-				t.Errorf("%s: %+v, want 500 packets each way and nothing else", name, st)
+			if st.Sent < 500 || st.Sent > 501 || st.Received < 499 || st.Received > 501 || st.Lost+st.Discarded+st.Duplicates != 0 || st.Refused > 1 {
+				t.Errorf("%s: %+v, want 500 packets each way and nothing else but one before the start", name, st)
 			}
 			if st.Heard == nil {
 				t.Fatalf("%s hears nothing", name)
