@@ -46,3 +46,26 @@ func TestMistakesAreRejectedWithTheirMessage(t *testing.T) {
 		})
 	}
 }
+
+func TestSamplesAreAccepted(t *testing.T) {
+	files, err := filepath.Glob("../config/samples/softphone*.yaml")
+	if err != nil || len(files) < 3 {
+		t.Fatalf("%d samples, %v", len(files), err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, doc := range strings.Split(string(content), "\n---\n") {
+			obj := &unstructured.Unstructured{}
+			if err := yaml.Unmarshal([]byte(doc), &obj.Object); err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			obj.SetNamespace("default")
+			if err := api.Create(t.Context(), obj, client.DryRunAll, client.FieldValidation("Strict")); err != nil {
+				t.Errorf("%s: %s %s: %v", filepath.Base(file), obj.GetKind(), obj.GetName(), err)
+			}
+		}
+	}
+}
