@@ -72,7 +72,7 @@ func serve(t *testing.T, o Options) string {
 	}
 	o.Log = slog.New(slog.DiscardHandler)
 	if o.Metrics == nil {
-		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "m 1\n") })
+		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "m 1\n") })
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -89,7 +89,7 @@ func TestFileEvents(t *testing.T) {
 			"alice=alice:mended two/2=u2:p2 two/first=u1:p1", "two.xml", true},
 		{"one of two accounts is wrong: the file keeps its last good content", put("two.xml", `<accounts>`+accountXML("u1", "p9")+`<account/></accounts>`),
 			"alice=alice:mended two/2=u2:p2 two/first=u1:p1", "two.xml", true},
-		{"a directory named like a line is refused", func() { os.Mkdir(filepath.Join(dir, "dir.xml"), 0o700) },
+		{"a directory named like a line is refused", func() { _ = os.Mkdir(filepath.Join(dir, "dir.xml"), 0o700) },
 			"alice=alice:mended two/2=u2:p2 two/first=u1:p1", "dir.xml two.xml", true},
 	} {
 		step.do()

@@ -214,8 +214,11 @@ func (p *Program) Quit() error { return errors.Join(p.Signal(syscall.SIGTERM), p
 // call has ended.
 func (p *Program) Heard() (hz, share float64, err error) {
 	recordings, err := filepath.Glob(filepath.Join(p.dir, "dump-*-dec.wav"))
-	if err != nil || len(recordings) == 0 {
-		return 0, 0, fmt.Errorf("baresip recorded nothing (%v)", err)
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(recordings) == 0 {
+		return 0, 0, errors.New("baresip recorded nothing")
 	}
 	pcm, rate, err := tone.ReadWAV(recordings[len(recordings)-1])
 	if err != nil {
