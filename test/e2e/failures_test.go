@@ -26,6 +26,11 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {name: broken}
 data: {account.xml: "<account><title>broken</title>\n<username>x</usrname></account>"}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: nobody}
+data: {account.xml: "<account><title>nobody</title><host>10.77.0.1</host></account>"}
 `)
 	account := func(name, spec string) string {
 		return "apiVersion: voip.softphone.dev/v1\nkind: SoftphoneAccount\nmetadata: {name: " + name + "}\nspec: " + spec
@@ -54,7 +59,7 @@ data: {account.xml: "<account><title>broken</title>\n<username>x</usrname></acco
 			`{fleet: absent, account: {username: nofleet, host: 10.77.0.1, password: {value: x}}}`,
 			voipv1.ConditionReady, voipv1.ReasonFleetNotFound, []string{"absent"}},
 		"no user name": {"no-user",
-			`{account: {host: 10.77.0.1, password: {value: x}}}`,
+			`{xmlFrom: {configMapKeyRef: {name: nobody, key: account.xml}}}`,
 			voipv1.ConditionStalled, voipv1.ReasonInvalidAccount, []string{"username"}},
 		"the line of another account": {"twin",
 			`{account: {username: good, host: "` + registrar.Addr().String() + `", password: {value: secret-good}}}`,
@@ -90,21 +95,21 @@ data: {account.xml: "<account><title>broken</title>\n<username>x</usrname></acco
 // TestABadEditLeavesTheLastGoodDocumentInForce breaks a running line's object.
 func TestABadEditLeavesTheLastGoodDocumentInForce(t *testing.T) {
 	ns := newNamespace(t)
-	apply(t, ns, line("good", "secret-good"))
-	before := awaitAccount(t, ns, "good", "registered", registered)
-	broken := strings.Replace(line("good", "secret-good"), "key: password", "key: absent", 1)
+	apply(t, ns, line("unharmed", "secret-unharmed"))
+	before := awaitAccount(t, ns, "unharmed", "registered", registered)
+	broken := strings.Replace(line("unharmed", "secret-unharmed"), "key: password", "key: absent", 1)
 	apply(t, ns, broken)
-	a := awaitAccount(t, ns, "good", "stalled for the missing key", func(a *voipv1.SoftphoneAccount) bool {
+	a := awaitAccount(t, ns, "unharmed", "stalled for the missing key", func(a *voipv1.SoftphoneAccount) bool {
 		return because(a, voipv1.ConditionStalled, voipv1.ReasonSecretKeyMissing)
 	})
 	if a.Status.ReportedHash != before.Status.ReportedHash {
 		t.Errorf("the agent runs %q now, was %q", a.Status.ReportedHash, before.Status.ReportedHash)
 	}
-	if got := bindings(t, "good"); len(got) != 1 || got[0] != before.Status.Contact {
+	if got := bindings(t, "unharmed"); len(got) != 1 || got[0] != before.Status.Contact {
 		t.Errorf("the registrar has %q, want the untouched %q", got, before.Status.Contact)
 	}
-	apply(t, ns, line("good", "secret-good"))
-	awaitAccount(t, ns, "good", "ready again", func(a *voipv1.SoftphoneAccount) bool {
+	apply(t, ns, line("unharmed", "secret-unharmed"))
+	awaitAccount(t, ns, "unharmed", "ready again", func(a *voipv1.SoftphoneAccount) bool {
 		return registered(a) && meta.FindStatusCondition(a.Status.Conditions, voipv1.ConditionStalled) == nil
 	})
 }
@@ -116,6 +121,7 @@ func TestWrongObjectsAreRefusedByTheAPIServer(t *testing.T) {
 		"a transport that does not exist": {`{account: {username: x, host: h, transport: carrier-pigeon}}`, "transport"},
 		"an expiry below thirty seconds":  {`{account: {username: x, host: h, expires: 5}}`, "expires"},
 		"a password given twice":          {`{account: {username: x, host: h, password: {value: a, secretKeyRef: {name: a, key: b}}}}`, "password"},
+		"no user name":                    {`{account: {host: h, password: {value: x}}}`, "account.username"},
 		"a port range upside down":        {`{account: {username: x, host: h, rtpPortRangeStart: 30000, rtpPortRangeEnd: 20000}}`, "rtpPortRange"},
 	} {
 		err := tryApply(t.Context(), ns, "apiVersion: voip.softphone.dev/v1\nkind: SoftphoneAccount\nmetadata: {name: refused}\nspec: "+c.spec)

@@ -130,15 +130,15 @@ func TestAKilledAgentPodIsReplacedAndItsLinesAreBoundOnce(t *testing.T) {
 
 func TestASuspendedAccountIsUnregisteredAndReady(t *testing.T) {
 	ns := newNamespace(t)
-	text := line("steady", "secret-steady")
+	text := line("suspended", "secret-suspended")
 	apply(t, ns, text)
-	awaitAccount(t, ns, "steady", "registered", registered)
+	awaitAccount(t, ns, "suspended", "registered", registered)
 	apply(t, ns, strings.Replace(text, "spec:\n", "spec:\n  suspend: true\n", 1))
-	awaitAccount(t, ns, "steady", "suspended", func(a *voipv1.SoftphoneAccount) bool {
+	awaitAccount(t, ns, "suspended", "suspended", func(a *voipv1.SoftphoneAccount) bool {
 		return because(a, voipv1.ConditionReady, voipv1.ReasonSuspended) && isTrue(a, voipv1.ConditionReady)
 	})
 	until(t, "the suspended line is unbound", func() (bool, string) {
-		got := bindings(t, "steady")
+		got := bindings(t, "suspended")
 		return len(got) == 0, fmt.Sprint(got)
 	})
 }

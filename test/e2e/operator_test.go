@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,8 +28,8 @@ func TestLinesStayRegisteredWhileTheManagerIsDown(t *testing.T) {
 	apply(t, ns, line("steady", "secret-steady", "expires: 30"))
 	a := awaitAccount(t, ns, "steady", "registered", registered)
 
-	scaleManager(t, 0)
-	t.Cleanup(func() { scaleManager(t, 1) })
+	scaleManager(t.Context(), t, 0)
+	t.Cleanup(func() { scaleManager(context.Background(), t, 1) })
 	deadline := time.After(away)
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
@@ -47,7 +48,7 @@ watching:
 	}
 	t.Logf("%s without a manager, registrations of 30 s: bound at each of %d looks", away, looks)
 
-	scaleManager(t, 1)
+	scaleManager(t.Context(), t, 1)
 	apply(t, ns, line("steady", "secret-steady", "expires: 60"))
 	awaitAccount(t, ns, "steady", "registered under the returned manager", func(now *voipv1.SoftphoneAccount) bool {
 		return registered(now) && now.Status.DeliveredHash != a.Status.DeliveredHash && now.Status.ReportedHash == now.Status.DeliveredHash
@@ -55,23 +56,23 @@ watching:
 }
 
 // scaleManager sets the number of managers and waits until it is so.
-func scaleManager(t *testing.T, replicas int32) {
+func scaleManager(ctx context.Context, t *testing.T, replicas int32) {
 	t.Helper()
 	var d appsv1.Deployment
 	key := client.ObjectKey{Namespace: managerNamespace, Name: "softphone-manager"}
-	if err := cluster.Get(t.Context(), key, &d); err != nil {
+	if err := cluster.Get(ctx, key, &d); err != nil {
 		t.Fatal(err)
 	}
 	if ptr.Deref(d.Spec.Replicas, 1) != replicas {
 		patch := client.MergeFrom(d.DeepCopy())
 		d.Spec.Replicas = &replicas
-		if err := cluster.Patch(t.Context(), &d, patch); err != nil {
+		if err := cluster.Patch(ctx, &d, patch); err != nil {
 			t.Fatal(err)
 		}
 	}
 	until(t, fmt.Sprintf("%d managers run", replicas), func() (bool, string) {
 		var pods corev1.PodList
-		if err := cluster.List(t.Context(), &pods, client.InNamespace(managerNamespace), client.MatchingLabels(d.Spec.Selector.MatchLabels)); err != nil {
+		if err := cluster.List(ctx, &pods, client.InNamespace(managerNamespace), client.MatchingLabels(d.Spec.Selector.MatchLabels)); err != nil {
 			return false, err.Error()
 		}
 		ready := 0
@@ -199,8 +200,8 @@ func TestTheAgentPodIsConfined(t *testing.T) {
 // TestNoSecretIsPrinted looks for passwords wherever others may read.
 func TestNoSecretIsPrinted(t *testing.T) {
 	ns := newNamespace(t)
-	apply(t, ns, line("good", "secret-good"))
-	a := awaitAccount(t, ns, "good", "registered", registered)
+	apply(t, ns, line("discreet", "secret-discreet"))
+	a := awaitAccount(t, ns, "discreet", "registered", registered)
 	pod := podOf(t, a)
 	for where, text := range map[string]string{
 		"the account":   kubectl(t, "get", "sacc", "-n", ns, "-o", "yaml"),
@@ -209,9 +210,9 @@ func TestNoSecretIsPrinted(t *testing.T) {
 		"the events":    kubectl(t, "get", "events", "-n", ns, "-o", "yaml"),
 		"agent's log":   kubectl(t, "logs", "-n", ns, pod.Name),
 		"manager's log": kubectl(t, "logs", "-n", managerNamespace, "deploy/softphone-manager", "--tail=-1"),
-		"status":        run1(t, "bin/kubectl-softphone", "status", "-n", ns, "good", "-o", "json"),
+		"status":        run1(t, "bin/kubectl-softphone", "status", "-n", ns, "discreet", "-o", "json"),
 	} {
-		if strings.Contains(text, "secret-good") {
+		if strings.Contains(text, "secret-discreet") {
 			t.Errorf("%s shows the password", where)
 		}
 		if cmp.Or(text, "") == "" {

@@ -39,12 +39,24 @@ type Call struct {
 		LevelDBm0   float64 `json:"levelDbm0"`
 	} `json:"heard"`
 	SetupMs *int64 `json:"setupMs"`
-	End     *struct {
-		Code   int    `json:"code"`
-		Reason string `json:"reason"`
-		By     string `json:"by"`
-	} `json:"end"`
-	raw json.RawMessage
+	End     *End   `json:"end"`
+	raw     json.RawMessage
+}
+
+// End is how a call ended.
+type End struct {
+	Code   int    `json:"code"`
+	Reason string `json:"reason"`
+	By     string `json:"by"`
+}
+
+// String tells the code once: a SIP reason begins with it, ours does not.
+func (e *End) String() string {
+	code := fmt.Sprint(e.Code)
+	if strings.HasPrefix(e.Reason, code) {
+		return e.Reason
+	}
+	return code + " " + e.Reason
 }
 
 // UnmarshalJSON keeps the agent's own words beside the fields shown here.
@@ -159,7 +171,7 @@ func addressOf(a *voipv1.SoftphoneAccount) string { return "sip:" + a.Status.Add
 func verdict(c Call) error {
 	switch {
 	case c.SetupMs == nil && c.End != nil:
-		return fmt.Errorf("%w: %d %s", errNotAnswered, c.End.Code, c.End.Reason)
+		return fmt.Errorf("%w: %s", errNotAnswered, c.End)
 	case c.RTP.Received == 0:
 		return errNoAudio
 	}
@@ -198,7 +210,7 @@ func printCalls(w io.Writer, calls []Call) error {
 			heard = fmt.Sprintf("%.0f Hz, %.0f dBm0", c.Heard.FrequencyHz, c.Heard.LevelDBm0)
 		}
 		if c.End != nil {
-			end = fmt.Sprintf("%d %s (%s)", c.End.Code, c.End.Reason, c.End.By)
+			end = fmt.Sprintf("%s (%s)", c.End, c.End.By)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", c.Line, c.Direction, c.Remote, c.State, cmp.Or(c.Codec, "-"),
 			c.RTP.Sent, c.RTP.Received, c.RTP.Lost, measured("%.1f ms", c.RTP.JitterMs), measured("%.1f ms", c.RTP.RTTMs), measured("%.2f", c.MOS), heard, end)
