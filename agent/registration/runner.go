@@ -223,10 +223,8 @@ func (n *runner) adopt() {
 	n.r.mu.Lock()
 	wanted := n.r.wanted
 	n.r.mu.Unlock()
-	if n.cfg.credentials() != wanted.credentials() {
-		n.r.nonces.Forget()
-	}
 	if compare(*n.cfg, *wanted) == relocate {
+		n.r.nonces.Forget() // the new server is not to see answers meant for the old one
 		n.r.setServers(nil)
 		n.contact, n.public = "", ""
 	}
@@ -280,7 +278,6 @@ func (n *runner) tune() {
 	switch {
 	case !n.cfg.KeepAlive || !n.state.bound(time.Now()):
 		stopTimer(n.keepalive)
-	case n.state.phase != registered: // goes on as it was
 	case n.keepalive == nil:
 		n.keepalive = time.AfterFunc(n.cfg.KeepAlivePeriod, func() { n.post(message{kind: beat}) })
 	default:

@@ -406,6 +406,9 @@ func TestMoveAwayFromASilentServer(t *testing.T) {
 		b.update(func(c *Config) { c.Proxy = "other.test" })
 		b.after(moveTimeout)
 		b.want(delivery.Registered, "", "200 OK")
+		if req := other.received()[0]; req.GetHeader("Authorization") != nil {
+			t.Errorf("the new server was shown an answer for the old one:\n%s", req)
+		}
 		if s := b.r.Status(); s.Server != "10.77.0.2:5060/udp" {
 			t.Errorf("server %s", s.Server)
 		}
@@ -528,6 +531,28 @@ func TestPanicsCostOneAttempt(t *testing.T) {
 			t.Errorf("%d panics caught, want %d", b.ep.guarded, 2+told)
 		}
 		b.ep.mu.Unlock()
+		b.stop()
+	})
+}
+
+func TestLateMessagesChangeNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.g.silent = true
+		b.start()
+		run := b.r.running()
+		run.post(message{kind: done, sequence: run.sequence - 1, outcome: refused})
+		synctest.Wait()
+		b.want(delivery.Registering, "", "")
+		b.g.set(func(g *registrar) { g.silent = false })
+		b.update(func(c *Config) { c.Password = "secret "; b.g.passwords["alice"] = "secret " })
+		b.want(delivery.Registered, "", "200 OK")
+		before := len(b.g.received())
+		run.post(message{kind: due, sequence: run.alarms - 1})
+		synctest.Wait()
+		if n := len(b.g.received()); n != before {
+			t.Error("a timer that was set anew made a refresh")
+		}
 		b.stop()
 	})
 }

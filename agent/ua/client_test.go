@@ -64,6 +64,24 @@ func TestRequestsLeaveFromTheListeningPort(t *testing.T) {
 	}
 }
 
+func TestOnlyTheEndpointWritesVia(t *testing.T) {
+	e, p := listen(t), newPeer(t)
+	req := request(sip.OPTIONS, p.addr())
+	for range 2 {
+		req.AppendHeader(&sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: "UDP", Host: "192.0.2.1", Params: sip.NewParams()})
+	}
+	go func() {
+		got, from := p.request()
+		if vias := got.GetHeaders("Via"); len(vias) != 1 || got.Via().Host != "127.0.0.1" {
+			t.Errorf("Via: %v", vias)
+		}
+		p.answer(got, from, 200)
+	}()
+	if _, err := e.Do(t.Context(), req); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRetransmissionUntilAnswered(t *testing.T) {
 	e, p := listen(t), newPeer(t)
 	go func() {
@@ -187,42 +205,6 @@ func TestLargeMessages(t *testing.T) {
 	res, err := e.Do(t.Context(), req)
 	if err != nil || string(res.Body()) != body {
 		t.Errorf("%d bytes came back, %v", len(res.Body()), err)
-	}
-}
-
-func TestSlowReaderMissesNoFinalResponse(t *testing.T) {
-	e, p := listen(t), newPeer(t)
-	tx, err := e.Request(t.Context(), request(sip.INVITE, p.addr()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tx.Terminate()
-	invite, from := p.request()
-	const ringing = 3 * mostProvisional
-	for range ringing {
-		p.answer(invite, from, 180)
-	}
-	p.answer(invite, from, 486)
-	// The transaction layer acknowledges although nobody has read anything yet.
-	for {
-		if ack, _ := p.request(); ack.IsAck() {
-			break
-		}
-	}
-	n := 0
-	for {
-		res := <-tx.Responses()
-		if res.StatusCode == 486 {
-			break
-		}
-		n++
-	}
-	if n < 1 || n > ringing {
-		t.Errorf("%d times 180", n)
-	}
-	<-tx.Done()
-	if errors.Is(tx.Err(), ErrTimeout) {
-		t.Errorf("ended by %v", tx.Err())
 	}
 }
 
