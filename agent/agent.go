@@ -103,7 +103,7 @@ func open(o Options) (*supervisor, error) {
 	s.metrics = metrics.New(metrics.Options{Name: name, Version: o.Version, Endpoint: endpoint.Stats, Refresh: s.countRunningCalls})
 	s.hashKey.Store(&[]byte{})
 	s.env = &environment{
-		endpoint: endpoint, hub: s.hub, metrics: s.metrics, ids: ids, log: o.Log,
+		endpoint: endpoint, hub: s.hub, metrics: s.metrics, ids: ids, inFlight: transactionLife, log: o.Log,
 		hashKey: func() []byte { return *s.hashKey.Load() },
 	}
 	s.setOverall(func(all *overall) {

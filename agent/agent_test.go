@@ -149,6 +149,7 @@ func start(t *testing.T, files map[string]string) *rig {
 		t.Fatal(err)
 	}
 	g.supervisor = s
+	s.env.inFlight = 200 * time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.run(ctx) }()
@@ -276,6 +277,7 @@ func TestDrainingLineEndsGone(t *testing.T) {
 	if l.DrainState != delivery.Draining {
 		t.Errorf("calls may still be on their way: %+v", l)
 	}
+	g.await("nothing can be on its way any more", func(lines map[string]delivery.LineReport) bool { return lines["alice"].DrainState == delivery.Gone })
 	g.put("agent.json", `{"lines":{"alice":{"state":"active"}}}`)
 	if l := g.awaitState("alice", delivery.Registered); l.DrainState != "" {
 		t.Errorf("an active line says %+v", l)

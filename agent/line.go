@@ -18,9 +18,9 @@ import (
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
-// inFlight is how long after a binding was removed calls may still arrive by
-// it: 64·T1 (RFC 3261 §17.1.1.2), the life of an INVITE transaction.
-const inFlight = 32 * time.Second
+// transactionLife is how long after a binding was removed calls may still arrive
+// by it: 64·T1 (RFC 3261 §17.1.1.2), the life of an INVITE transaction.
+const transactionLife = 32 * time.Second
 
 // environment is what all lines of an agent share.
 type environment struct {
@@ -29,7 +29,8 @@ type environment struct {
 	metrics  *metrics.Metrics
 	ids      *identities
 	hashKey  func() []byte
-	finished func(*line) // a line was removed and nothing of it is left
+	finished func(*line)   // a line was removed and nothing of it is left
+	inFlight time.Duration // transactionLife; tests are shorter
 	log      *slog.Logger
 }
 
@@ -178,7 +179,7 @@ func (l *line) carryOut(ctx context.Context, o order) {
 			l.log.Info("account taken over", "effect", act.String(), "because", strings.Join(why, " "))
 		}
 		if act == restart {
-			l.retire(ctx, time.Now().Add(inFlight))
+			l.retire(ctx, time.Now().Add(l.env.inFlight))
 		}
 		l.applied = o.target
 		l.enforce(o)
@@ -237,7 +238,7 @@ func (l *line) enforceCalls(in *incarnation, o order) {
 		in.calls.Drain(time.Now())
 	case l.applied.Row.State != delivery.Active:
 		if in.until.IsZero() {
-			in.until = time.Now().Add(inFlight)
+			in.until = time.Now().Add(l.env.inFlight)
 			in.calls.Drain(in.until)
 		}
 	default:

@@ -51,31 +51,24 @@ func (s *supervisor) listen(ctx context.Context) error {
 
 func (s *supervisor) serve(ctx context.Context, open, private, reports net.Listener) {
 	o := control.Options{Agent: s, Metrics: s.metrics.Handler(), Log: s.log}
-	addresses := Addresses{SIPPort: s.endpoint.Port()}
 	said := []any{"sipPort", s.endpoint.Port()}
 	if open != nil {
 		// By hand everything is on one loopback address; in a pod the open listener tells health only.
 		health := o
 		health.Health, health.Control = true, control.Loopback(open.Addr())
 		s.start(func() error { return control.Serve(ctx, open, health) })
-		addresses.Listen = open.Addr()
 		said = append(said, "listen", open.Addr().String())
 	}
 	if private != nil {
 		calls := o
 		calls.Control, calls.TokenFile = true, s.opts.ControlTokenFile
 		s.start(func() error { return control.Serve(ctx, private, calls) })
-		addresses.Control = private.Addr()
 		said = append(said, "control", private.Addr().String())
 	}
 	if reports != nil {
 		server := report.NewServer(report.Options{Hub: s.hub, Dir: s.opts.Accounts, Log: s.log})
 		s.start(func() error { return server.Serve(ctx, reports) })
-		addresses.Report = reports.Addr()
 		said = append(said, "report", reports.Addr().String())
 	}
 	s.log.Info("listening", said...)
-	if s.opts.OnListen != nil {
-		s.opts.OnListen(addresses)
-	}
 }

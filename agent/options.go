@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 
@@ -32,15 +31,7 @@ type Options struct {
 	// ControlTokenFile holds the token that control asks for; needed where
 	// Control is not loopback.
 	ControlTokenFile string
-	// OnListen is told the addresses once everything is bound; nil = nobody.
-	OnListen func(Addresses)
-	Log      *slog.Logger
-}
-
-// Addresses an agent has bound; nil = not asked for.
-type Addresses struct {
-	Listen, Control, Report net.Addr
-	SIPPort                 int
+	Log              *slog.Logger
 }
 
 func (o Options) validate() error {
