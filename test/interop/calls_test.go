@@ -385,3 +385,25 @@ func TestStrangersAreNotHeard(t *testing.T) {
 	}
 	outcome(t, "sipp", "INVITE past the registrar: no answer, no call")
 }
+
+// TestCallOutlivesItsLinesIdentity flips the slot of a line, and then takes its
+// file away, while it talks: the call ends when the other end says so.
+func TestCallOutlivesItsLinesIdentity(t *testing.T) {
+	a, r := called(t, autoAnswer)
+	p := callAlice(t, r, sipp.Caller{Tone: toneFile(t, 1004), Hold: 3 * time.Second})
+	a.awaitIncoming("alice", "is established", established)
+	a.put("agent.json", `{"version":1,"lines":{"alice":{"slot":2}}}`)
+	eventually(t, "slot 2 is registered alone", func() (bool, string) {
+		all := contacts(t, r, "alice")
+		return len(all) == 1 && all[0].RegID == 2, fmt.Sprintf("%+v", all)
+	})
+	a.remove("alice.xml")
+	awaitBindings(t, r, "alice", 0)
+	finished(t, p)
+	end := a.awaitIncoming("alice", "ended", ended)
+	if end.End.By != "remote" || end.RTP.Received < 100 || end.RTP.Lost > 2 || !near(end, 1004) {
+		t.Errorf("the record says %s", pretty(end))
+	}
+	eventually(t, "nothing of the line is left", func() (bool, string) { st := a.status(); return len(st.Lines) == 0, pretty(st.Lines) })
+	outcome(t, "sipp", "slot flipped and file removed meanwhile: %d packets, lost %d, ended by %s", end.RTP.Received, end.RTP.Lost, end.End.By)
+}
