@@ -96,7 +96,10 @@ func TestNoSecretIsShown(t *testing.T) {
 }
 
 // The way of one edit: account written → files delivered → pod touched → report
-// read → status. The kubelet here is faster than a real one; e2e measures that.
+// read → status. Each waits for the one before, so they are spaced by the least
+// time between two deliveries; an edit that had to wait for a second touch (2 s)
+// or for a retry would show in the median. The tail is the machine's, and is
+// measured by e2e.
 func TestEditsReachTheAgentSoon(t *testing.T) {
 	w := newWorld(t)
 	w.apply(secret("alice", unique("alice")), line("alice"))
@@ -110,8 +113,8 @@ func TestEditsReachTheAgentSoon(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("%d edits: p50 %s, worst %s", len(took), took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
-	if worst := took[len(took)-1]; worst > 2*time.Second {
-		t.Errorf("the slowest edit took %s", worst)
+	if median := took[len(took)/2]; median > time.Second {
+		t.Errorf("half of the edits took longer than %s", median)
 	}
 }
 
