@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,6 +92,8 @@ func TestFileEvents(t *testing.T) {
 			"alice=alice:mended two/2=u2:p2 two/first=u1:p1", "two.xml", true},
 		{"a directory named like a line is refused", func() { _ = os.Mkdir(filepath.Join(dir, "dir.xml"), 0o700) },
 			"alice=alice:mended two/2=u2:p2 two/first=u1:p1", "dir.xml two.xml", true},
+		{"so is a pipe, without waiting for a writer", func() { _ = syscall.Mkfifo(filepath.Join(dir, "pipe.xml"), 0o600) },
+			"alice=alice:mended two/2=u2:p2 two/first=u1:p1", "dir.xml pipe.xml two.xml", true},
 	} {
 		step.do()
 		snap, changed, err := s.Read()

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
@@ -108,7 +109,7 @@ func readFiles(dir string) (rawFiles, error) {
 }
 
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would hold us up
 	if err != nil {
 		return nil, err
 	}

@@ -278,8 +278,14 @@ func (s *softphone) terminate() int {
 // eventually waits for a condition; detail tells what is there instead.
 func eventually(t *testing.T, says string, holds func() (ok bool, detail string)) {
 	t.Helper()
+	lookEvery(t, 10*time.Millisecond, says, holds)
+}
+
+// lookEvery is eventually for conditions that are costly to look at.
+func lookEvery(t *testing.T, interval time.Duration, says string, holds func() (ok bool, detail string)) {
+	t.Helper()
 	limit := time.Now().Add(patience)
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		ok, detail := holds()

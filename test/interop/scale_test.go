@@ -64,7 +64,7 @@ func registeredLines(t *testing.T, n int) (a *softphone, took time.Duration) {
 	}
 	began := time.Now()
 	a = startAgent(t, options{files: files})
-	eventually(t, fmt.Sprintf("%d lines are registered", n), func() (bool, string) {
+	lookEvery(t, 100*time.Millisecond, fmt.Sprintf("%d lines are registered", n), func() (bool, string) {
 		registered, other := 0, ""
 		for _, l := range a.status().Lines {
 			if l.State == "registered" {
