@@ -2,6 +2,7 @@ package account
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -106,7 +107,7 @@ func (p *reader) document() ([]*Document, error) {
 	seen := false
 	for {
 		t, err := p.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -319,7 +320,7 @@ func (e *Element) finish(last []byte, verbatim bool) {
 // right one.
 func (p *reader) child(parent string) (token, error) {
 	t, err := p.next()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return t, p.fail(p.here(), "the document ends inside <%s>", parent)
 	}
 	if err == nil && t.kind == endToken && t.name != parent {

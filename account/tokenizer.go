@@ -68,7 +68,7 @@ func (t *tokenizer) next() (token, error) {
 	for {
 		at := t.here()
 		raw, err := t.xml.RawToken()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return token{}, io.EOF
 		}
 		if err != nil {

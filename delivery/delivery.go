@@ -62,6 +62,7 @@ const (
 // between the Wi-Fi and the cellular half of an account's settings.
 type NetworkType string
 
+// The network types.
 const (
 	WiFi      NetworkType = "wifi"
 	Cellular  NetworkType = "cellular"

@@ -32,6 +32,7 @@ type Rejected struct {
 // State of a line's registration.
 type State string
 
+// The states, in the order a line lives through them.
 const (
 	Idle         State = "idle"
 	Registering  State = "registering"
@@ -47,6 +48,7 @@ var States = []State{Idle, Registering, Registered, Unauthorized, Error, Disable
 // Problem is why a line is not registered, as one word a program can act on.
 type Problem string
 
+// The problems.
 const (
 	NoProblem           Problem = ""
 	ProblemUnauthorized Problem = "Unauthorized"      // 401/407 again with our best credentials
@@ -91,6 +93,7 @@ type LineReport struct {
 // EventType says what an Event carries.
 type EventType string
 
+// The events.
 const (
 	EventSnapshot EventType = "snapshot" // Report
 	EventAgent    EventType = "agent"    // Agent

@@ -34,7 +34,7 @@ func match(rule account.Rule, number string, n Network) (*parts, string) {
 // fails says why a condition does not hold; empty: it does.
 func fails(c account.Clause, number string, n Network) string {
 	said := strings.TrimSpace(c.Type + " " + c.Param)
-	holds := false
+	var holds bool
 	switch c.Type {
 	case "startsWith":
 		holds = strings.HasPrefix(number, c.Param)
