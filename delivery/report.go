@@ -61,6 +61,7 @@ const (
 	ProblemRejected     Problem = "Rejected"          // any other 3xx to 6xx
 	ProblemServer       Problem = "ServerError"       // 5xx
 	ProblemDigest       Problem = "UnsupportedDigest" // no challenge that we can answer
+	ProblemCertificate  Problem = "Certificate"       // a TLS certificate was rejected, the server's or ours
 	ProblemConfig       Problem = "BadConfiguration"  // the account cannot be run
 )
 

@@ -255,38 +255,39 @@ func (c *call) digit(d rune) {
 
 func isDigit(c rune) bool { return strings.ContainsRune("0123456789*#ABCDabcd", c) }
 
-// destination gives the address for requests to u. Names are looked up once a
-// call; one that is not found, or takes long, is where the first message came from.
-func (c *call) destination(u sip.Uri, peer string) (string, error) {
-	port := ua.UDP.DefaultPort()
+// destination gives the place for requests to u. Names are looked up once a call;
+// one that is not found, or takes long, is where the first message came from.
+func (c *call) destination(u sip.Uri, peer string) (ua.Candidate, error) {
+	link := c.opts.Link
+	port := link.TransportOf(u).DefaultPort()
 	if u.Port > 0 && u.Port < 1<<16 {
 		port = uint16(u.Port)
 	}
 	host := strings.Trim(u.Host, "[]")
 	if addr, err := netip.ParseAddr(host); err == nil {
-		return netip.AddrPortFrom(addr, port).String(), nil
+		return link.Hop(u, netip.AddrPortFrom(addr, port)), nil
 	}
 	name := host
 	if u.Port > 0 {
 		name = net.JoinHostPort(host, strconv.Itoa(u.Port))
 	}
 	if addr, ok := c.hops[name]; ok {
-		return addr.String(), nil
+		return link.Hop(u, addr), nil
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, lookupTime)
 	defer cancel()
-	found, err := c.opts.Endpoint.Resolve(ctx, name, ua.UDP)
+	found, err := c.opts.Endpoint.Resolve(ctx, name, link.TransportOf(u))
 	if err != nil || len(found) == 0 {
 		addr, perr := netip.ParseAddrPort(peer)
 		if perr != nil {
-			return "", errors.Join(err, perr)
+			return ua.Candidate{}, errors.Join(err, perr)
 		}
 		c.log.Debug("next hop not found, using where the call came from", "host", host, "error", err)
-		c.hops[name] = addr
-		return peer, nil
+		c.hops[name] = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+		return link.Hop(u, c.hops[name]), nil
 	}
 	c.hops[name] = found[0].Addr
-	return found[0].Addr.String(), nil
+	return link.Hop(u, found[0].Addr), nil
 }
 
 // lookupTime bounds a look at the DNS.
@@ -301,5 +302,5 @@ func (c *call) contact(peer netip.AddrPort) (sip.Uri, netip.Addr, error) {
 		return sip.Uri{}, addr, err
 	}
 	at := netip.AddrPortFrom(addr, uint16(c.opts.Endpoint.Port()))
-	return ua.URI(c.opts.ContactUser, at.String()), addr, nil
+	return c.opts.Link.Contact(c.opts.ContactUser, at), addr, nil
 }

@@ -69,7 +69,7 @@ func (c *call) acknowledge(res *sip.Response) *dialog {
 		c.log.Info("no way for the ACK", "error", err)
 		return d
 	}
-	ack.SetDestination(to)
+	to.Aim(ack)
 	t.acks[tag] = ack
 	c.writeACK(ack)
 	return d

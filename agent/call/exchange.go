@@ -25,7 +25,7 @@ func (c *call) send(d *dialog, req *sip.Request, x *exchange) {
 		}
 		return
 	}
-	req.SetDestination(to)
+	to.Aim(req)
 	c.launch(req, x)
 }
 

@@ -84,7 +84,7 @@ func newBench(t *testing.T, change func(*call.Options)) *bench {
 	b := &bench{t: t, net: &network{t: t}, logs: new(bytes.Buffer)}
 	b.opts = call.Options{
 		Line: "bob", Account: newAccount(), ContactUser: "c0ntact", Endpoint: b.net,
-		Server:    func(context.Context) (netip.AddrPort, error) { return serverAddr, nil },
+		Server:    func(context.Context) (ua.Candidate, error) { return ua.Candidate{Addr: serverAddr}, nil },
 		OpenMedia: b.openMedia,
 		OnChange: func(r call.Record) {
 			b.mu.Lock()

@@ -66,7 +66,7 @@ func (c *call) lastWord(e End) {
 		if err != nil {
 			return
 		}
-		req.SetDestination(to)
+		to.Aim(req)
 	case c.invite != nil:
 		c.invite.respond(reply(c.invite.req, e.Code))
 		return

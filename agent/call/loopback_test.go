@@ -48,7 +48,7 @@ func newPhone(t *testing.T, p *proxy, user string, change func(*call.Options)) *
 	contact := ua.NewContactUser()
 	opts := call.Options{
 		Line: user, Account: account, ContactUser: contact, Endpoint: ep,
-		Server:   func(context.Context) (netip.AddrPort, error) { return p.addr(), nil },
+		Server:   func(context.Context) (ua.Candidate, error) { return ua.Candidate{Addr: p.addr()}, nil },
 		OnChange: func(r call.Record) { ph.changes <- r },
 		Log:      log,
 	}

@@ -63,9 +63,11 @@ type Options struct {
 	ContactUser string
 	// Endpoint requests go out by.
 	Endpoint Endpoint
-	// Server gives the address new calls are sent to
+	// Link to the server; the zero value is UDP.
+	Link ua.Link
+	// Server gives the place new calls are sent to
 	// (registration.Registration.Server).
-	Server func(ctx context.Context) (netip.AddrPort, error)
+	Server func(ctx context.Context) (ua.Candidate, error)
 	// Route is the host[:port] of an outbound proxy to name in a Route header
 	// of new calls; "" = none.
 	Route string

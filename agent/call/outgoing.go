@@ -68,14 +68,14 @@ func (c *call) locate() {
 }
 
 // located sends the INVITE to the server.
-func (c *call) located(server netip.AddrPort, err error) {
+func (c *call) located(server ua.Candidate, err error) {
 	if c.rec.State == Ended {
 		return
 	}
 	var contact sip.Uri
 	var local netip.Addr
 	if err == nil {
-		contact, local, err = c.contact(server)
+		contact, local, err = c.contact(server.Addr)
 	}
 	if err != nil {
 		c.end(End{Code: 503, Reason: "no way to the server: " + err.Error(), By: Network})
@@ -86,7 +86,7 @@ func (c *call) located(server netip.AddrPort, err error) {
 		return
 	}
 	req := c.newInvite(contact)
-	req.SetDestination(server.String())
+	server.Aim(req)
 	c.attempt.auth.Prepare(req)
 	c.inviteWith(req)
 }
@@ -97,11 +97,9 @@ func (c *call) newInvite(contact sip.Uri) *sip.Request {
 	t := c.attempt
 	req := sip.NewRequest(sip.INVITE, t.target)
 	if c.opts.Route != "" {
-		route := ua.URI("", c.opts.Route)
-		route.UriParams.Add("lr", "")
-		req.AppendHeader(&sip.RouteHeader{Address: route})
+		req.AppendHeader(&sip.RouteHeader{Address: c.opts.Link.Route(c.opts.Route)})
 	}
-	from := sip.FromHeader{DisplayName: quoted(a.UserDisplayName), Address: ua.URI(a.CallerID(), a.Host)}
+	from := sip.FromHeader{DisplayName: quoted(a.UserDisplayName), Address: c.opts.Link.URI(a.CallerID(), a.Host)}
 	from.Params.Add("tag", c.tag)
 	callID := sip.CallIDHeader(c.rec.CallID)
 	req.AppendHeader(&from)
@@ -173,7 +171,6 @@ func (c *call) decided(res *sip.Response) {
 			c.end(End{Code: res.StatusCode, Reason: status(res) + ": " + err.Error(), By: Remote})
 			return
 		}
-		next.SetDestination(t.invite.Destination())
 		c.inviteWith(next)
 	default:
 		c.end(End{Code: res.StatusCode, Reason: status(res), By: Remote, Contacts: contacts(res)})

@@ -253,9 +253,9 @@ func TestOutgoing(t *testing.T) {
 			b.wantEnd(487, call.Local, "hung up")
 		}},
 		"hanging up while the server is looked up": {func(o *call.Options) {
-			o.Server = func(ctx context.Context) (netip.AddrPort, error) {
+			o.Server = func(ctx context.Context) (ua.Candidate, error) {
 				<-ctx.Done()
-				return netip.AddrPort{}, ctx.Err()
+				return ua.Candidate{}, ctx.Err()
 			}
 		}, func(b *bench) {
 			_ = b.set.Hangup(b.dial(call.Dial{}))
@@ -265,7 +265,7 @@ func TestOutgoing(t *testing.T) {
 			}
 		}},
 		"the server is not found": {func(o *call.Options) {
-			o.Server = func(context.Context) (netip.AddrPort, error) { return netip.AddrPort{}, ua.ErrHostNotFound }
+			o.Server = func(context.Context) (ua.Candidate, error) { return ua.Candidate{}, ua.ErrHostNotFound }
 		}, func(b *bench) {
 			b.dial(call.Dial{})
 			b.wantEnd(503, call.Network, "no way to the server: no such host")

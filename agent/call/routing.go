@@ -165,5 +165,5 @@ func (s *Set) respond(tx sip.ServerTransaction, res *sip.Response) {
 // sourceOf is where a message came from; invalid when nobody knows.
 func sourceOf(m sip.Message) netip.AddrPort {
 	addr, _ := netip.ParseAddrPort(m.Source())
-	return addr
+	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 }

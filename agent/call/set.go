@@ -129,6 +129,7 @@ func (s *Set) Dial(ctx context.Context, d Dial) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
+	target = s.opts.Link.Secure(target)
 	if err := d.validate(); err != nil {
 		return "", err
 	}

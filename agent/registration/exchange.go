@@ -57,9 +57,12 @@ func (x *exchange) locate(ctx context.Context, j job) ([]ua.Candidate, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	found, err := x.ep.Resolve(ctx, x.cfg.target(), x.cfg.Transport)
+	found, err := x.ep.Resolve(ctx, x.cfg.target(), x.cfg.Link.Transport)
 	if err != nil {
 		return nil, err
+	}
+	for i, c := range found {
+		found[i] = x.cfg.Link.Through(c)
 	}
 	if len(x.servers) > 0 {
 		if i := slices.Index(found, x.servers[0]); i > 0 {
@@ -127,7 +130,7 @@ func (x *exchange) send(ctx context.Context, server ua.Candidate, contacts []str
 		return nil, nil, err
 	}
 	req := buildRegister(x.cfg, x.registration.tag, x.registration.nextSerial(), contacts, ask)
-	req.SetDestination(server.Addr.String())
+	server.Aim(req)
 	session := x.cfg.credentials().Session(&x.registration.nonces)
 	session.Prepare(req)
 	for {

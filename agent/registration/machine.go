@@ -66,6 +66,7 @@ const (
 	changed kind = "changed" // settings are new that a REGISTER carries
 	moved   kind = "moved"   // identity or server are new: the old binding has to go
 	stop    kind = "stop"    // Stop was called
+	lost    kind = "lost"    // the connection our binding leads to has ended
 )
 
 // event is something that happened, when, and a throw of the dice for whatever
@@ -108,6 +109,8 @@ const (
 	// attempt may count towards a ban of our address.
 	firstRefused = 5 * time.Minute
 	mostRefused  = 30 * time.Minute
+	// mostLostWait bounds the wait after a lost connection.
+	mostLostWait = 2 * time.Second
 	// mostRetryAfter and mostMinExpires bound what a registrar can ask of us.
 	mostRetryAfter = time.Hour
 	mostMinExpires = 24 * time.Hour
@@ -132,6 +135,8 @@ func next(s state, ev event) (state, []action) {
 		return onMoved(s, ev)
 	case stop:
 		return onStop(s, ev)
+	case lost:
+		return onLost(s, ev)
 	}
 	return s, nil
 }
@@ -240,6 +245,18 @@ func onChanged(s state) (state, []action) {
 		return begin(s, action{do: abandon}, action{do: adopt})
 	}
 	return s, nil // the rest adopts when its time comes
+}
+
+// onLost registers again over another connection, soon but not with everybody
+// else who was on this one (RFC 5626 §4.4: "If a flow fails, the UA … MUST …
+// form a new flow"; §4.5 has it wait at random). Until then no call gets here.
+// Any other phase has its own way to a REGISTER.
+func onLost(s state, ev event) (state, []action) {
+	if s.phase != registered {
+		return s, nil
+	}
+	s.shown = delivery.Registering
+	return s, []action{{do: wake, after: scale(mostLostWait, ev.dice)}}
 }
 
 // onMoved takes the old binding away first: registrars that know one Contact

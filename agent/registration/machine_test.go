@@ -80,6 +80,12 @@ func TestTransitions(t *testing.T) {
 		{"423 without Min-Expires", state{phase: registering}, done, tooBriefNil, waiting, delivery.Error, []do{wake}},
 		{"423 beyond reason", state{phase: registering}, done, tooBriefAll, waiting, delivery.Error, []do{wake}},
 
+		// RFC 5626 §4.4: a flow that failed is replaced by another.
+		{"the connection is lost", state{phase: registered, expires: holds, shown: delivery.Registered}, lost, nil, registered, delivery.Registering, []do{wake}},
+		{"it is lost during a refresh, which knows", state{phase: refreshing, expires: holds, shown: delivery.Registered}, lost, nil, refreshing, delivery.Registered, nil},
+		{"it is lost while waiting", state{phase: waiting, shown: delivery.Error}, lost, nil, waiting, delivery.Error, nil},
+		{"it is lost on the way out", state{phase: leaving, shown: delivery.Registered}, lost, nil, leaving, delivery.Registered, nil},
+
 		// A move takes the old binding away first.
 		{"moved while registered", state{phase: registered, expires: holds, shown: delivery.Registered}, moved, nil, removing, delivery.Registering, []do{unregister, wake}},
 		{"moved while a REGISTER is under way", state{phase: registering, shown: delivery.Registering}, moved, nil, removing, delivery.Registering, []do{abandon, unregister, wake}},

@@ -39,7 +39,10 @@ func (o *outcome) refused() bool {
 // failure is the outcome of an attempt that got no final response.
 func failure(err error, cfg Config, server string) *outcome {
 	o := &outcome{}
+	var rejected *ua.CertificateError
 	switch {
+	case errors.As(err, &rejected):
+		o.problem, o.reason = delivery.ProblemCertificate, fmt.Sprintf("%s: %s", server, rejected.Reason)
 	case errors.Is(err, ua.ErrHostNotFound):
 		o.problem, o.reason = delivery.ProblemHostNotFound, fmt.Sprintf("host %s was not found in DNS", cfg.target())
 	case errors.Is(err, ua.ErrDNS):

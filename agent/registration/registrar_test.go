@@ -199,7 +199,9 @@ type fakeEndpoint struct {
 	found      []netip.AddrPort
 	resolveErr error
 	sendErr    error
-	panics     int // Do panics that often
+	panics     int         // Do panics that often
+	attached   int         // waiting now
+	lose       func(error) // ends the newest connection
 	keepalives []netip.AddrPort
 	guarded    int
 }
@@ -264,11 +266,24 @@ func (f *fakeEndpoint) Do(ctx context.Context, req *sip.Request) (*sip.Response,
 	}
 }
 
-func (f *fakeEndpoint) Keepalive(server netip.AddrPort) error {
+func (f *fakeEndpoint) Keepalive(server ua.Candidate) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.keepalives = append(f.keepalives, server)
+	f.keepalives = append(f.keepalives, server.Addr)
 	return nil
+}
+
+// Attach keeps who waits for the end of the connection.
+func (f *fakeEndpoint) Attach(server ua.Candidate, lost func(error)) (detach func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.attached++
+	f.lose = lost
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.attached--
+	}
 }
 
 func (f *fakeEndpoint) Guard(_ string, do func()) (panicked bool) {

@@ -38,8 +38,11 @@ type Config struct {
 	Proxy string
 	// Route adds the proxy as a loose Route header (an outbound proxy).
 	Route bool
-	// Transport to the server; "" = UDP.
-	Transport ua.Transport
+	// Link to the server; the zero value is UDP.
+	Link ua.Link
+	// Trust tells apart the certificates TLS connections are made with; another
+	// one registers again.
+	Trust string
 	// AuthUsername for digest; "" = AOR.User.
 	AuthUsername string
 	Password     ua.Secret
@@ -70,8 +73,8 @@ func (c Config) defaults() Config {
 	if c.Registrar == "" {
 		c.Registrar = c.AOR.Host
 	}
-	if c.Transport == "" {
-		c.Transport = ua.UDP
+	if c.Link.Transport == "" {
+		c.Link.Transport = ua.UDP
 	}
 	if c.Expires <= 0 {
 		c.Expires = 10 * time.Minute
@@ -140,7 +143,8 @@ type Endpoint interface {
 	Port() int
 	Turn(ctx context.Context, server netip.AddrPort) error
 	Do(ctx context.Context, req *sip.Request) (*sip.Response, error)
-	Keepalive(server netip.AddrPort) error
+	Keepalive(server ua.Candidate) error
+	Attach(server ua.Candidate, lost func(cause error)) (detach func())
 	Guard(line string, f func()) (panicked bool)
 }
 
@@ -270,19 +274,19 @@ func (r *Registration) setServers(found []ua.Candidate) {
 	r.servers = found
 }
 
-// Server gives the address in use, looking it up when there is none yet.
-func (r *Registration) Server(ctx context.Context) (netip.AddrPort, error) {
+// Server gives the place in use, looking it up when there is none yet.
+func (r *Registration) Server(ctx context.Context) (ua.Candidate, error) {
 	r.mu.Lock()
 	servers, cfg := r.servers, r.wanted
 	r.mu.Unlock()
 	if len(servers) > 0 {
-		return servers[0].Addr, nil
+		return servers[0], nil
 	}
-	found, err := r.ep.Resolve(ctx, cfg.target(), cfg.Transport)
+	found, err := r.ep.Resolve(ctx, cfg.target(), cfg.Link.Transport)
 	if err != nil {
-		return netip.AddrPort{}, err
+		return ua.Candidate{}, err
 	}
-	return found[0].Addr, nil
+	return cfg.Link.Through(found[0]), nil
 }
 
 // Nonces shared with the line's calls, so that an INVITE is authorized at once.

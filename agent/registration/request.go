@@ -12,19 +12,14 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
-
-	"github.com/softphone-operator/softphone-operator/agent/ua"
 )
 
 // contactURI is where we want to be called: user and address tell the line,
 // rinstance tells this binding from what an earlier life has left.
 func contactURI(cfg Config, addr netip.Addr, port int) sip.Uri {
-	uri := ua.URI(cfg.ContactUser, netip.AddrPortFrom(addr, uint16(port)).String())
+	uri := cfg.Link.Contact(cfg.ContactUser, netip.AddrPortFrom(addr, uint16(port)))
 	if cfg.RInstance != "" {
 		uri.UriParams.Add("rinstance", cfg.RInstance+"-"+strconv.Itoa(cfg.Slot))
-	}
-	if cfg.Transport != ua.UDP {
-		uri.UriParams.Add("transport", string(cfg.Transport))
 	}
 	return uri
 }
@@ -41,13 +36,12 @@ func contactValue(cfg Config, uri sip.Uri, expires time.Duration) string {
 // buildRegister builds a REGISTER (RFC 3261 §10.2): the Request-URI names the
 // domain, To and From the address of record.
 func buildRegister(cfg Config, tag string, serial int64, contacts []string, expires time.Duration) *sip.Request {
-	req := sip.NewRequest(sip.REGISTER, ua.URI("", cfg.Registrar))
+	req := sip.NewRequest(sip.REGISTER, cfg.Link.URI("", cfg.Registrar))
 	if cfg.Route {
-		route := ua.URI("", cfg.target())
-		route.UriParams.Add("lr", "")
+		route := cfg.Link.Route(cfg.target())
 		req.AppendHeader(&sip.RouteHeader{Address: route})
 	}
-	aor := ua.URI(cfg.AOR.User, cfg.AOR.Host)
+	aor := cfg.Link.URI(cfg.AOR.User, cfg.AOR.Host)
 	from := &sip.FromHeader{DisplayName: quotable(cfg.AOR.Display), Address: aor, Params: sip.NewParams()}
 	from.Params.Add("tag", tag)
 	req.AppendHeader(from)
@@ -103,7 +97,10 @@ func wholeSeconds(d time.Duration) int64 { return int64(d / time.Second) }
 // hostPort of a URI as an address, the port filled in.
 func hostPort(u *sip.Uri) string {
 	port := u.Port
-	if port == 0 {
+	switch {
+	case port == 0 && u.Scheme == "sips":
+		port = 5061
+	case port == 0:
 		port = 5060
 	}
 	return net.JoinHostPort(strings.ToLower(strings.Trim(u.Host, "[]")), strconv.Itoa(port))

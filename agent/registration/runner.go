@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/softphone-operator/softphone-operator/agent/ua"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -38,14 +39,17 @@ type runner struct {
 	giveUp    context.CancelFunc // of what is under way
 	sequence  int                // of what is under way; answers to earlier ones are late
 	clearing  context.CancelFunc // of the removal of leftovers
+	detach    func()             // from the connection the binding leads to
+	flow      int                // connections attached to; only the last one counts
 	farewell  error              // of Stop; read after ended
 }
 
 // message to the runner.
 type message struct {
 	kind     kind
-	sequence int // done: of the exchange; due: of the timer
+	sequence int // done: of the exchange; due: of the timer; lost: of the connection
 	outcome  *outcome
+	cause    error // lost: why
 }
 
 // Messages that concern the runner alone.
@@ -62,7 +66,7 @@ func newRunner(ctx context.Context, r *Registration) *runner {
 	n := &runner{
 		r: r, ctx: ctx, cfg: r.wanted, ended: make(chan struct{}),
 		state:  state{phase: idle, shown: delivery.Idle},
-		giveUp: func() {}, clearing: func() {},
+		giveUp: func() {}, clearing: func() {}, detach: func() {},
 	}
 	n.leave = context.AfterFunc(ctx, func() { n.post(message{kind: deserted}) })
 	return n
@@ -106,6 +110,7 @@ func (n *runner) finish() {
 	n.leave()
 	n.giveUp()
 	n.clearing()
+	n.detach()
 	stopTimer(n.timer)
 	stopTimer(n.keepalive)
 	n.work.Wait()
@@ -150,6 +155,11 @@ func (n *runner) take(m message) {
 		if m.sequence == n.alarms {
 			n.step(m.kind, nil)
 		}
+	case lost:
+		if m.sequence == n.flow {
+			n.cfg.Log.Info("connection lost", "line", n.cfg.Name, "error", m.cause)
+			n.step(m.kind, nil)
+		}
 	case done:
 		if m.sequence == n.sequence {
 			n.giveUp() // it is over; its context need not stay
@@ -189,6 +199,24 @@ func (n *runner) learn(o *outcome) {
 	if len(o.servers) > 0 {
 		n.r.setServers(o.servers)
 	}
+	if n.state.phase == registered {
+		n.attach(o.servers)
+	}
+}
+
+// attach waits for the end of the connection that the binding leads to. A line
+// without one, over UDP, waits for nothing.
+func (n *runner) attach(servers []ua.Candidate) {
+	n.detach()
+	n.detach = func() {}
+	if len(servers) == 0 {
+		return
+	}
+	n.flow++
+	flow := n.flow
+	n.detach = n.r.ep.Attach(servers[0], func(cause error) {
+		n.post(message{kind: lost, sequence: flow, cause: cause})
+	})
 }
 
 func (n *runner) perform(a action) {
@@ -287,7 +315,9 @@ func (n *runner) tune() {
 
 // sendKeepalive keeps the mapping of a NAT on the way open.
 func (n *runner) sendKeepalive() {
-	servers := n.r.Servers()
+	n.r.mu.Lock()
+	servers := n.r.servers
+	n.r.mu.Unlock()
 	if len(servers) == 0 || !n.cfg.KeepAlive || !n.state.bound(time.Now()) {
 		return
 	}

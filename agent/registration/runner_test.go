@@ -565,7 +565,7 @@ func TestServerBeforeTheFirstAnswer(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 		got, err := b.r.Server(t.Context())
-		if err != nil || got != serverAddr {
+		if err != nil || got.Addr != serverAddr {
 			t.Errorf("server %v, %v", got, err)
 		}
 	})

@@ -17,7 +17,7 @@ func (e *Endpoint) admit(datagram []byte, from netip.AddrPort) bool {
 		e.count.keepalives.Add(1)
 		return false
 	}
-	if bytes.HasPrefix(datagram, []byte("SIP/")) {
+	if isResponse(datagram) {
 		// Only who saw our request knows how its branch begins.
 		if bytes.Contains(datagram, []byte(e.branches)) {
 			return true
@@ -34,6 +34,8 @@ func (e *Endpoint) admit(datagram []byte, from netip.AddrPort) bool {
 	e.count.dropped.Add(1)
 	return false
 }
+
+func isResponse(message []byte) bool { return bytes.HasPrefix(message, []byte("SIP/")) }
 
 // requestUser finds the user part of the Request-URI in a raw request:
 // METHOD SP scheme ":" user [":" password] "@" …

@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 
 	"github.com/emiago/sipgo/sip"
 )
 
 // Request sends req in a new client transaction to its destination
-// (req.SetDestination("ip:port") first; names are not looked up here). Via with
+// (Candidate.Aim first, or SetDestination("ip:port") for UDP; names are not looked
+// up here). Via with
 // rport, Max-Forwards, User-Agent and Content-Length are filled in; a Via that
 // is there is replaced, except in CANCEL, which must carry its INVITE's.
 //
@@ -67,7 +69,9 @@ func (e *Endpoint) Do(ctx context.Context, req *sip.Request) (*sip.Response, err
 // Write sends req outside any transaction: the ACK to a 2xx. Headers are
 // filled in as for Request.
 func (e *Endpoint) Write(req *sip.Request) error {
-	if _, err := e.fill(context.Background(), req); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	if _, _, err := e.fill(ctx, req); err != nil {
 		return err
 	}
 	if err := e.tp.WriteMsg(req); err != nil {
@@ -76,13 +80,39 @@ func (e *Endpoint) Write(req *sip.Request) error {
 	return nil
 }
 
-// Keepalive sends the double CRLF of RFC 5626 §3.5.1 to server.
-func (e *Endpoint) Keepalive(server netip.AddrPort) error {
-	if _, err := e.conn.WriteTo([]byte("\r\n\r\n"), net.UDPAddrFromAddrPort(server)); err != nil {
+// Keepalive sends the double CRLF of RFC 5626 §3.5.1 to a server. Over TCP and TLS
+// it is to be answered: a connection where nothing is heard for 10 s after it is
+// lost. Without a connection nothing is sent.
+func (e *Endpoint) Keepalive(server Candidate) error {
+	if server.transport().stream() {
+		if s := e.streams.existing(server); s != nil {
+			return s.keepalive()
+		}
+		return nil
+	}
+	if _, err := e.conn.WriteTo([]byte("\r\n\r\n"), net.UDPAddrFromAddrPort(server.Addr)); err != nil {
 		return fmt.Errorf("send keepalive: %w", sendError(err))
 	}
 	return nil
 }
+
+// Attach has lost called, once and from any goroutine, when the connection to a
+// server ends over which requests to it go; at once if there is none. It must not
+// block. UDP has no connection to lose.
+func (e *Endpoint) Attach(server Candidate, lost func(cause error)) (detach func()) {
+	if !server.transport().stream() {
+		return func() {}
+	}
+	if s := e.streams.existing(server); s != nil {
+		return s.attach(lost)
+	}
+	go lost(fmt.Errorf("connection to %s lost: %w", server, ErrUnreachable))
+	return func() {}
+}
+
+// SetTrust says what TLS connections are made with from now on. Those that are
+// there are replaced before long.
+func (e *Endpoint) SetTrust(t Trust) { e.streams.setTrust(t) }
 
 // LocalAddrFor gives the source address the kernel would use towards server.
 func (e *Endpoint) LocalAddrFor(ctx context.Context, server netip.AddrPort) (netip.Addr, error) {
@@ -100,40 +130,41 @@ func (e *Endpoint) LocalAddrFor(ctx context.Context, server netip.AddrPort) (net
 
 // send fills req in and starts a transaction with it.
 func (e *Endpoint) send(ctx context.Context, req *sip.Request) (*attempt, error) {
-	to, err := e.fill(ctx, req)
+	to, by, err := e.fill(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	tx, err := e.txl.NewClientTransaction(ctx, req)
 	if err != nil {
-		return nil, fmt.Errorf("send %s: %w", req.Method, sendError(err))
+		return nil, fmt.Errorf("send %s: %w", req.Method, by.explain(sendError(err)))
 	}
-	a := &attempt{ClientTx: tx, method: req.Method, to: to, pending: &e.pending}
+	a := &attempt{ClientTx: tx, method: req.Method, to: to.Addr, by: by, pending: &e.pending}
 	e.pending.add(a)
 	if err := tx.Init(); err != nil {
 		a.settle()
 		tx.Terminate()
-		return nil, fmt.Errorf("send %s: %w", req.Method, sendError(err))
+		return nil, fmt.Errorf("send %s: %w", req.Method, by.explain(sendError(err)))
 	}
 	return a, nil
 }
 
-// fill completes the headers of req and makes it leave from the listening socket.
-func (e *Endpoint) fill(ctx context.Context, req *sip.Request) (netip.AddrPort, error) {
-	to, err := netip.ParseAddrPort(req.Destination())
+// fill completes the headers of req and makes it leave from the listening socket,
+// or by the connection to its destination, which is by then.
+func (e *Endpoint) fill(ctx context.Context, req *sip.Request) (to Candidate, by *stream, err error) {
+	to, err = aimOf(req)
 	if err != nil {
-		return to, fmt.Errorf("send %s: destination is no address and port: %w", req.Method, err)
+		return to, nil, fmt.Errorf("send %s: destination is no address and port: %w", req.Method, err)
 	}
 	if req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil {
-		return to, fmt.Errorf("send %s: From, To, Call-ID and CSeq are needed", req.Method)
+		return to, nil, fmt.Errorf("send %s: From, To, Call-ID and CSeq are needed", req.Method)
 	}
 	if !req.IsCancel() || req.Via() == nil {
-		addr, err := e.LocalAddrFor(ctx, to)
+		addr, err := e.LocalAddrFor(ctx, to.Addr)
 		if err != nil {
-			return to, fmt.Errorf("send %s: %w", req.Method, err)
+			return to, nil, fmt.Errorf("send %s: %w", req.Method, err)
 		}
 		removeAll(req, "Via")
-		req.PrependHeader(e.via(addr))
+		req.PrependHeader(e.via(to.Transport, addr))
 	}
 	if req.MaxForwards() == nil {
 		maxForwards := sip.MaxForwardsHeader(70)
@@ -145,21 +176,27 @@ func (e *Endpoint) fill(ctx context.Context, req *sip.Request) (netip.AddrPort, 
 	if req.ContentLength() == nil {
 		req.SetBody(req.Body())
 	}
-	req.SetTransport("UDP")
+	req.SetTransport(strings.ToUpper(string(to.Transport)))
 	// With a local address sipgo takes the connection of that address, which is
 	// the listening socket; without, it would open another port.
 	req.Laddr = sip.Addr{IP: e.local.Addr().AsSlice(), Port: int(e.local.Port())}
-	return to, nil
+	if to.Transport.stream() {
+		if by, err = e.streams.get(ctx, to); err != nil {
+			return to, nil, fmt.Errorf("send %s: %w", req.Method, err)
+		}
+		req.Laddr = by.laddr(to.Name)
+	}
+	return to, by, nil
 }
 
 // via is the top Via of a request: sent-by is where responses are to come to,
 // rport makes servers answer to the port they saw (RFC 3581 §3).
-func (e *Endpoint) via(addr netip.Addr) *sip.ViaHeader {
+func (e *Endpoint) via(t Transport, addr netip.Addr) *sip.ViaHeader {
 	params := sip.NewParams()
 	params.Add("branch", e.branches+randomText(16))
 	params.Add("rport", "")
 	return &sip.ViaHeader{
-		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: "UDP",
+		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: strings.ToUpper(string(t)),
 		Host: addr.String(), Port: e.Port(), Params: params,
 	}
 }

@@ -132,7 +132,7 @@ func TestClosedPortIsUnreachableAtOnce(t *testing.T) {
 	go func() {
 		req, from := p.request()
 		for range 20 {
-			_ = e.Keepalive(dead)
+			_ = e.Keepalive(Candidate{Addr: dead})
 		}
 		p.answer(req, from, 200)
 	}()
@@ -176,7 +176,7 @@ func TestNoWayOut(t *testing.T) {
 	if _, err := e.Do(t.Context(), request(sip.OPTIONS, netip.MustParseAddrPort("[2001:db8::1]:5060"))); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("to IPv6: %v", err)
 	}
-	if err := e.Keepalive(netip.MustParseAddrPort("[2001:db8::1]:5060")); !errors.Is(err, ErrUnreachable) {
+	if err := e.Keepalive(Candidate{Addr: netip.MustParseAddrPort("[2001:db8::1]:5060")}); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("keepalive to IPv6: %v", err)
 	}
 	req := request(sip.OPTIONS, netip.MustParseAddrPort("127.0.0.1:5060"))
@@ -259,7 +259,7 @@ func TestCancelAndAck(t *testing.T) {
 
 func TestKeepalive(t *testing.T) {
 	e, p := listen(t), newPeer(t)
-	if err := e.Keepalive(p.addr()); err != nil {
+	if err := e.Keepalive(Candidate{Addr: p.addr()}); err != nil {
 		t.Fatal(err)
 	}
 	if text, from := p.receive(); text != "\r\n\r\n" || int(from.Port()) != e.Port() {

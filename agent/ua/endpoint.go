@@ -24,7 +24,7 @@ import (
 
 // Config of an Endpoint.
 type Config struct {
-	// Bind address of the UDP socket; port 0 = any.
+	// Bind address, for UDP and TCP alike; port 0 = any.
 	Bind netip.AddrPort
 	// UserAgent is sent in User-Agent and Server headers; "" = softphone-agent.
 	UserAgent string
@@ -42,7 +42,7 @@ type Config struct {
 // DefaultAllow are the methods a call line handles.
 var DefaultAllow = []sip.RequestMethod{sip.INVITE, sip.ACK, sip.CANCEL, sip.BYE, sip.OPTIONS, sip.INFO}
 
-// Endpoint is one shared UDP socket with everything above it. All methods may
+// Endpoint is one shared port, UDP and TCP, with everything above it. All methods may
 // be called from any goroutine.
 type Endpoint struct {
 	cfg      Config
@@ -54,6 +54,7 @@ type Endpoint struct {
 	txl      *sip.TransactionLayer
 	lines    directory
 	pending  pending
+	streams  *streams
 	pace     pacer
 	count    counters
 
@@ -83,7 +84,13 @@ type counters struct {
 // way to TCP from there. An SDP with ICE and DTLS passes that, and a line's
 // transport is what its account says, so large messages go out in fragments,
 // up to what UDP carries. (RFC 3261 §18.1.1 would have TCP above 1,300 bytes.)
-var liftSizeLimit = sync.OnceFunc(func() { sip.UDPMTUSize = maxDatagram + 200 })
+//
+// What it logs of connections that end before their transactions goes past the
+// loggers it is given.
+var liftSizeLimit = sync.OnceFunc(func() {
+	sip.UDPMTUSize = maxDatagram + 200
+	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
+})
 
 // maxDatagram is the most UDP over IPv4 carries.
 const maxDatagram = 65507
@@ -93,7 +100,7 @@ const maxDatagram = 65507
 func Listen(cfg Config) (*Endpoint, error) {
 	liftSizeLimit()
 	cfg = cfg.defaults()
-	socket, err := net.ListenUDP(network(cfg.Bind.Addr()), net.UDPAddrFromAddrPort(cfg.Bind))
+	socket, listener, err := bindPort(cfg.Bind)
 	if err != nil {
 		return nil, fmt.Errorf("listen for SIP: %w", err)
 	}
@@ -105,10 +112,12 @@ func Listen(cfg Config) (*Endpoint, error) {
 	e.pace.interval = time.Second / time.Duration(cfg.RegisterRate)
 	e.conn = newConn(socket, e.admit, e.unreachable)
 	quiet := slog.New(quietHandler{cfg.Log.Handler()})
-	e.tp = sip.NewTransportLayer(cfg.Resolver, sip.NewParser(), nil, sip.WithTransportLayerLogger(quiet))
-	e.txl = sip.NewTransactionLayer(e.tp, sip.WithTransactionLayerLogger(quiet),
+	e.tp = sip.NewTransportLayer(cfg.Resolver, sip.NewParser(), nil, sip.WithTransportLayerLogger(quiet),
+		sip.WithTransportLayerTransports(ownTransports()))
+	e.txl = sip.NewTransactionLayer(e.tp, sip.WithTransactionLayerLogger(quiet), sip.WithTransactionLayerTerminateOnConnClose(),
 		sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) { e.count.stray.Add(1) }))
 	e.txl.OnRequest(e.handle)
+	e.streams = openStreams(e, listener)
 	go e.read()
 	select {
 	case <-e.conn.reading:
@@ -140,13 +149,33 @@ func (c Config) defaults() Config {
 	return c
 }
 
+// bindPort binds UDP and TCP to one port. A port that was to be any is tried again
+// when TCP has it already.
+func bindPort(at netip.AddrPort) (*net.UDPConn, net.Listener, error) {
+	for attempt := 1; ; attempt++ {
+		udp, err := net.ListenUDP(network("udp", at.Addr()), net.UDPAddrFromAddrPort(at))
+		if err != nil {
+			return nil, nil, err
+		}
+		port := udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+		tcp, err := net.Listen(network("tcp", at.Addr()), netip.AddrPortFrom(at.Addr(), port).String())
+		if err == nil {
+			return udp, tcp, nil
+		}
+		err = errors.Join(err, udp.Close())
+		if at.Port() != 0 || attempt == 20 {
+			return nil, nil, err
+		}
+	}
+}
+
 // network keeps an IPv4 socket an IPv4 socket, so that its addresses are
 // written as such; "::" serves both families.
-func network(a netip.Addr) string {
+func network(protocol string, a netip.Addr) string {
 	if a.Is4() {
-		return "udp4"
+		return protocol + "4"
 	}
-	return "udp"
+	return protocol
 }
 
 // read runs sipgo's reader. A panic in it (its parser, our admission) costs one
@@ -181,7 +210,7 @@ func (e *Endpoint) Close() error {
 	e.closeOnce.Do(func() {
 		e.closing.Store(true)
 		e.txl.Close()
-		err = errors.Join(e.tp.Close(), e.conn.Close())
+		err = errors.Join(e.streams.close(), e.tp.Close(), e.conn.Close())
 	})
 	<-e.readDone
 	return err

@@ -10,6 +10,7 @@ var (
 	ErrTimeout      = errors.New("no answer")                  // RFC 3261 timer B or F
 	ErrRefused      = errors.New("credentials refused")        // challenged again for what we just answered
 	ErrNoPassword   = errors.New("no password to answer with") // challenged, but the account has no password
+	ErrCertificate  = errors.New("certificate rejected")       // see CertificateError
 )
 
 // UnsupportedError says that no challenge of a response can be answered.

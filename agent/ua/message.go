@@ -96,6 +96,8 @@ func Cancel(invite *sip.Request) *sip.Request {
 		req.AppendHeader(&sip.CSeqHeader{SeqNo: cseq.SeqNo, MethodName: sip.CANCEL})
 	}
 	req.SetDestination(invite.Destination())
+	req.SetTransport(transportOf(invite))
+	req.Laddr = invite.Laddr
 	return req
 }
 

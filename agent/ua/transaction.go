@@ -16,6 +16,7 @@ type attempt struct {
 	*sip.ClientTx
 	method  sip.RequestMethod
 	to      netip.AddrPort
+	by      *stream // nil for UDP
 	pending *pending
 
 	mu  sync.Mutex
@@ -44,7 +45,7 @@ func (a *attempt) Err() error {
 	case errors.Is(err, sip.ErrTransactionTimeout):
 		return fmt.Errorf("%s to %s: %w: %w", a.method, a.to, ErrTimeout, err)
 	case errors.Is(err, sip.ErrTransactionTransport):
-		return fmt.Errorf("%s to %s: %w: %w", a.method, a.to, ErrUnreachable, err)
+		return fmt.Errorf("%s to %s: %w", a.method, a.to, a.by.explain(fmt.Errorf("%w: %w", ErrUnreachable, err)))
 	}
 	return err
 }

@@ -23,7 +23,7 @@ func (s *sink) Close() error                 { return nil }
 func TestSlowReaderMissesNoFinalResponse(t *testing.T) {
 	e := listen(t)
 	invite := request(sip.INVITE, closedPort(t))
-	if _, err := e.fill(t.Context(), invite); err != nil {
+	if _, _, err := e.fill(t.Context(), invite); err != nil {
 		t.Fatal(err)
 	}
 	conn := &sink{}

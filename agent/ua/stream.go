@@ -1,0 +1,291 @@
+package ua
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// Bounds of a connection.
+const (
+	// writeTimeout: a peer that takes nothing for so long is gone.
+	writeTimeout = 10 * time.Second
+	// pongTimeout: "If a pong is not received within 10 seconds after sending a
+	// ping …, then the client MUST treat the flow as failed" (RFC 5626 §4.4.1).
+	pongTimeout = 10 * time.Second
+	// idleLife of a connection that no line is registered over.
+	idleLife = time.Hour
+	// retiredLife of a connection made with other certificates than those in
+	// force: 64·T1, what an INVITE may take.
+	retiredLife = 32 * time.Second
+)
+
+var (
+	errNoPong       = errors.New("no answer to a keepalive")
+	errStranger     = errors.New("request for nobody here")
+	errIdle         = errors.New("not used any more")
+	errClosedByPeer = errors.New("closed by the other end")
+	errRetired      = errors.New("made with certificates that were replaced")
+)
+
+// stream is one TCP or TLS connection as sipgo sees it. sipgo's reader gives a
+// connection up at the first message it cannot parse, and a panic in it would
+// take the process down; so messages are cut, admitted and parsed for trial
+// here, and only good ones are passed on.
+type stream struct {
+	net.Conn
+	owner  *streams
+	to     Candidate      // it was dialled to; zero for one that was accepted
+	peer   netip.AddrPort // as it is
+	token  net.Addr       // by which requests name it to sipgo
+	source net.Addr       // by which sipgo names it in messages, and finds it again
+
+	frames  framer
+	rest    []byte        // of the message that is being passed on
+	reading chan struct{} // closed when sipgo reads
+	once    sync.Once
+	over    chan struct{} // closed when it has ended
+
+	mu       sync.Mutex
+	attached map[*attachment]struct{}
+	used     time.Time
+	ended    bool
+	cause    error       // of the end
+	half     bool        // one CRLF of a ping came
+	watch    *time.Timer // waits for a pong; nil = no ping is out
+	lapse    *time.Timer // idle or retired
+}
+
+// attachment is a line's interest in a connection.
+type attachment struct{ lost func(error) }
+
+// textAddr is a name for a connection.
+type textAddr string
+
+func (textAddr) Network() string  { return "tcp" }
+func (a textAddr) String() string { return string(a) }
+
+// LocalAddr and RemoteAddr are what sipgo's pool knows the connection by.
+func (s *stream) LocalAddr() net.Addr  { return s.token }
+func (s *stream) RemoteAddr() net.Addr { return s.source }
+
+// Read gives sipgo the next bytes of a message that is admitted.
+func (s *stream) Read(b []byte) (int, error) {
+	s.once.Do(func() { close(s.reading) })
+	for len(s.rest) == 0 {
+		if err := s.advance(); err != nil {
+			s.end(err)
+			return 0, err
+		}
+	}
+	n := copy(b, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+// advance takes one unit off the connection; a good message goes into rest.
+func (s *stream) advance() (err error) {
+	u, frame, err := s.frames.next()
+	if err != nil {
+		return err
+	}
+	s.heard()
+	if u != message {
+		return s.blank(u)
+	}
+	s.owner.endpoint.Guard("stream", func() { err = s.take(frame) })
+	return err
+}
+
+// take judges a message.
+func (s *stream) take(frame []byte) error {
+	e := s.owner.endpoint
+	dialled := s.to.Addr.IsValid()
+	switch ok := e.admit(frame, s.peer); {
+	case ok, dialled && !isResponse(frame):
+		// What comes by a connection that we made comes from our server.
+	case dialled:
+		return nil
+	default:
+		return errStranger
+	}
+	if _, err := s.owner.parser.ParseSIP(frame); err != nil {
+		e.count.malformed.Add(1)
+		return nil
+	}
+	s.rest = frame
+	return nil
+}
+
+// blank takes what is between messages. A ping is answered by a pong (RFC 5626
+// §3.5.1); one whose two CRLFs came apart looks like two pongs.
+func (s *stream) blank(u unit) error {
+	s.owner.endpoint.count.keepalives.Add(1)
+	s.mu.Lock()
+	answer := u == ping
+	if u == pong {
+		if s.watch != nil {
+			s.watch.Stop()
+			s.watch = nil
+		} else {
+			answer, s.half = s.half, !s.half
+		}
+	}
+	s.mu.Unlock()
+	if !answer {
+		return nil
+	}
+	_, err := s.Write([]byte("\r\n"))
+	return err
+}
+
+// Write sends a whole message. One that went in part would garble all that follow.
+func (s *stream) Write(b []byte) (int, error) {
+	if err := s.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return 0, err
+	}
+	n, err := s.Conn.Write(b)
+	if err != nil {
+		s.end(err)
+	}
+	return n, err
+}
+
+// keepalive sends a ping and waits for life. Lines share a connection: while one
+// ping is out, or something was just heard, another is not needed.
+func (s *stream) keepalive() error {
+	s.mu.Lock()
+	if s.ended || s.watch != nil || time.Since(s.used) < time.Second {
+		s.mu.Unlock()
+		return nil
+	}
+	pinged := time.Now()
+	s.watch = time.AfterFunc(pongTimeout, func() { s.missed(pinged) })
+	s.mu.Unlock()
+	_, err := s.Write([]byte("\r\n\r\n"))
+	return err
+}
+
+// missed: no pong came. Anything else that did shows life as well.
+func (s *stream) missed(pinged time.Time) {
+	s.mu.Lock()
+	s.watch = nil
+	silent := s.used.Before(pinged)
+	s.mu.Unlock()
+	if silent {
+		s.end(errNoPong)
+	}
+}
+
+// heard: the other end lives.
+func (s *stream) heard() {
+	s.mu.Lock()
+	s.used = time.Now()
+	s.mu.Unlock()
+}
+
+// attach tells lost when the connection ends; at once, if it has.
+func (s *stream) attach(lost func(error)) (detach func()) {
+	a := &attachment{lost: lost}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		go lost(s.cause)
+		return func() {}
+	}
+	if s.attached == nil {
+		s.attached = make(map[*attachment]struct{})
+	}
+	s.attached[a] = struct{}{}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.attached, a)
+	}
+}
+
+// expire ends a connection that has been idle, and looks again later at another.
+func (s *stream) expire() {
+	s.mu.Lock()
+	idle := time.Since(s.used)
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	if len(s.attached) > 0 || idle < idleLife {
+		s.lapse.Reset(idleLife)
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	s.end(errIdle)
+}
+
+// retire ends the connection before long.
+func (s *stream) retire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lapse.Stop()
+	s.lapse = time.AfterFunc(retiredLife, func() { s.end(errRetired) })
+}
+
+// Close implements net.Conn; sipgo's pool calls it.
+func (s *stream) Close() error {
+	s.end(net.ErrClosed)
+	return nil
+}
+
+// end closes the connection and tells the lines that were registered over it.
+func (s *stream) end(cause error) {
+	if errors.Is(cause, io.EOF) {
+		cause = errClosedByPeer
+	}
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended, s.cause = true, fmt.Errorf("connection to %s lost: %w", s.peer, handshakeError(cause))
+	attached := s.attached
+	s.attached = nil
+	for _, t := range []*time.Timer{s.watch, s.lapse} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	s.mu.Unlock()
+	_ = s.Conn.Close() // whatever was wrong with it is known
+	close(s.over)
+	s.owner.forget(s)
+	for a := range attached {
+		a.lost(s.cause)
+	}
+}
+
+// err is why the connection ended; nil while it has not.
+func (s *stream) err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cause
+}
+
+// explain gives the reason behind an error: that the connection ended, if it did.
+func (s *stream) explain(err error) error {
+	if s == nil || s.err() == nil {
+		return err
+	}
+	return s.err()
+}
+
+// laddr names the connection to sipgo. name has to survive in the request, which
+// may be sent again.
+func (s *stream) laddr(name string) sip.Addr {
+	t := s.token.(*net.TCPAddr)
+	return sip.Addr{IP: t.IP, Port: t.Port, Hostname: name}
+}

@@ -1,0 +1,312 @@
+package ua
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// Bounds of what connections cost.
+const (
+	// dialTimeout bounds a connection's making, TLS included.
+	dialTimeout = 10 * time.Second
+	// mostAccepted connections of others than lines' servers.
+	mostAccepted = 256
+	// firstWordTimeout is how long one that was accepted may say nothing.
+	firstWordTimeout = 10 * time.Second
+)
+
+// streams owns every connection of an endpoint: those it dials, one for each
+// server and domain, shared by the lines; and those made to its port, which is
+// open to TCP as to UDP (RFC 3261 §18.2.1: "if a server is listening on a given
+// port for UDP, it MUST listen for TCP on it, too"). sipgo gets them ready made
+// and never dials.
+type streams struct {
+	endpoint *Endpoint
+	listener net.Listener
+	tcp, tls *feed
+	parser   *sip.Parser
+	life     context.Context // ends when the endpoint closes
+	stop     context.CancelFunc
+	work     sync.WaitGroup
+
+	mu         sync.Mutex
+	trust      Trust
+	generation int // of trust
+	serial     uint64
+	dialled    map[streamKey]*dialing
+	sources    map[string]*stream // all that are open
+	accepted   int
+}
+
+// streamKey: lines share a connection when server, domain and certificates are
+// the same.
+type streamKey struct {
+	to         Candidate
+	generation int // of the certificates; 0 for TCP
+}
+
+// dialing is a connection or the making of one.
+type dialing struct {
+	done chan struct{} // closed when s or err is there
+	s    *stream
+	err  error
+}
+
+// feed hands connections to sipgo's server as if it had accepted them.
+type feed struct {
+	conns chan net.Conn
+	addr  net.Addr
+	life  context.Context
+}
+
+func (f *feed) Accept() (net.Conn, error) {
+	select {
+	case c := <-f.conns:
+		return c, nil
+	case <-f.life.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+func (f *feed) Close() error   { return nil }
+func (f *feed) Addr() net.Addr { return f.addr }
+
+var errNotOurs = errors.New("connections are not sipgo's to make")
+
+// ownTransports keeps sipgo from dialling: an answer to a connection that is gone
+// would otherwise open another, wherever its Via says.
+func ownTransports() sip.TransportsConfig {
+	never := func(net.Addr) net.Dialer {
+		return net.Dialer{Control: func(string, string, syscall.RawConn) error { return errNotOurs }}
+	}
+	return sip.TransportsConfig{
+		TCP: &sip.TransportTCP{DialerCreate: never},
+		TLS: &sip.TransportTLS{TransportTCP: &sip.TransportTCP{DialerCreate: never}},
+	}
+}
+
+// openStreams serves connections to l and those dialled later.
+func openStreams(e *Endpoint, l net.Listener) *streams {
+	t := &streams{
+		endpoint: e, listener: l, parser: sip.NewParser(),
+		dialled: make(map[streamKey]*dialing), sources: make(map[string]*stream), generation: 1,
+	}
+	t.life, t.stop = context.WithCancel(context.Background())
+	t.tcp = &feed{conns: make(chan net.Conn), addr: l.Addr(), life: t.life}
+	t.tls = &feed{conns: make(chan net.Conn), addr: l.Addr(), life: t.life}
+	t.work.Go(func() { _ = e.tp.ServeTCP(t.tcp) }) // it ends with the feed
+	t.work.Go(func() { _ = e.tp.ServeTLS(t.tls) })
+	t.work.Go(t.accept)
+	return t
+}
+
+// close ends all connections and waits.
+func (t *streams) close() error {
+	t.stop()
+	err := t.listener.Close()
+	t.mu.Lock()
+	open := make([]*stream, 0, len(t.sources))
+	for _, s := range t.sources {
+		open = append(open, s)
+	}
+	t.mu.Unlock()
+	for _, s := range open {
+		s.end(net.ErrClosed)
+	}
+	t.work.Wait()
+	return err
+}
+
+// key of the connection to a candidate.
+func (t *streams) key(to Candidate) streamKey {
+	if to.Transport == TLS {
+		return streamKey{to, t.generation}
+	}
+	to.Name = ""
+	return streamKey{to, 0}
+}
+
+// get gives the connection to a candidate, making one if there is none.
+func (t *streams) get(ctx context.Context, to Candidate) (*stream, error) {
+	t.mu.Lock()
+	key := t.key(to)
+	d := t.dialled[key]
+	if d == nil && t.life.Err() == nil {
+		d = &dialing{done: make(chan struct{})}
+		t.dialled[key] = d
+		trust := t.trust
+		t.work.Go(func() { t.dial(key, trust, d) })
+	}
+	t.mu.Unlock()
+	if d == nil {
+		return nil, net.ErrClosed
+	}
+	select {
+	case <-d.done:
+		return d.s, d.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("connect to %s: %w", to, ctx.Err())
+	}
+}
+
+func (t *streams) dial(key streamKey, trust Trust, d *dialing) {
+	defer func() {
+		close(d.done)
+		if d.s != nil && d.s.err() != nil {
+			t.forget(d.s) // it ended before it was done
+		}
+	}()
+	ctx, cancel := context.WithTimeout(t.life, dialTimeout)
+	defer cancel()
+	conn, err := t.connect(ctx, key.to, trust)
+	if err == nil {
+		d.s, err = t.serve(conn, key.to)
+	}
+	if err != nil {
+		if ctx.Err() != nil && t.life.Err() == nil && !errors.Is(err, ErrCertificate) {
+			err = fmt.Errorf("%w: %w", ErrTimeout, err)
+		}
+		d.err = fmt.Errorf("connect to %s: %w", key.to, err)
+		t.mu.Lock()
+		if t.dialled[key] == d {
+			delete(t.dialled, key)
+		}
+		t.mu.Unlock()
+	}
+}
+
+// connect makes a connection, for TLS one whose server has shown who it is.
+func (t *streams) connect(ctx context.Context, to Candidate, trust Trust) (net.Conn, error) {
+	dialer := net.Dialer{}
+	if a := t.endpoint.local.Addr(); !a.IsUnspecified() {
+		dialer.LocalAddr = &net.TCPAddr{IP: a.AsSlice()}
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", to.Addr.String())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	if to.Transport != TLS {
+		return conn, nil
+	}
+	secured := tls.Client(conn, trust.config(to.Name))
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, handshakeError(err)
+	}
+	leaf := secured.ConnectionState().PeerCertificates[0]
+	t.endpoint.log.Info("connected", "server", to.String(), "domain", to.Name, "certificateExpires", leaf.NotAfter)
+	return secured, nil
+}
+
+// serve hands a connection that was dialled to sipgo and waits until it reads.
+func (t *streams) serve(conn net.Conn, to Candidate) (*stream, error) {
+	s := t.wrap(conn, to.Addr)
+	s.to = to
+	return s, t.pass(s)
+}
+
+func (t *streams) pass(s *stream) error {
+	f := t.tcp
+	if s.to.Transport == TLS {
+		f = t.tls
+	}
+	select {
+	case f.conns <- s:
+	case <-t.life.Done():
+		s.end(net.ErrClosed)
+		return net.ErrClosed
+	}
+	select {
+	case <-s.reading:
+		return nil
+	case <-t.life.Done():
+		s.end(net.ErrClosed)
+		return net.ErrClosed
+	}
+}
+
+// wrap makes a stream of a connection and gives it its names: a token address
+// (RFC 6666's discard prefix, so that it is nobody's) for requests of ours, and
+// its peer's for requests of theirs. Where two lead to the same peer (two domains
+// of one server), a zone tells the second apart.
+func (t *streams) wrap(conn net.Conn, peer netip.AddrPort) *stream {
+	peer = netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())
+	s := &stream{Conn: conn, owner: t, peer: peer, frames: framer{r: conn}, used: time.Now()}
+	s.reading, s.over = make(chan struct{}), make(chan struct{})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.serial++
+	token := net.IP{0: 1, 15: 0}
+	binary.BigEndian.PutUint64(token[8:], t.serial)
+	s.token = &net.TCPAddr{IP: token, Port: 1}
+	name := peer.String()
+	if t.sources[name] != nil {
+		a := netip.AddrFrom16(peer.Addr().As16()).WithZone(fmt.Sprint(t.serial))
+		name = netip.AddrPortFrom(a, peer.Port()).String()
+	}
+	s.source = textAddr(name)
+	t.sources[name] = s
+	s.lapse = time.AfterFunc(idleLife, s.expire)
+	return s
+}
+
+// forget a connection that has ended.
+func (t *streams) forget(s *stream) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.sources, s.source.String())
+	for key, d := range t.dialled {
+		select {
+		case <-d.done:
+			if d.s == s {
+				delete(t.dialled, key)
+			}
+		default:
+		}
+	}
+}
+
+// setTrust puts other certificates in force. Connections made with the old ones
+// end before long, and the lines on them register over new ones.
+func (t *streams) setTrust(trust Trust) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.trust = trust
+	t.generation++
+	for key, d := range t.dialled {
+		if key.to.Transport == TLS {
+			delete(t.dialled, key)
+			select {
+			case <-d.done:
+				d.s.retire()
+			default: // whoever waits for it gets it; it lapses when idle
+			}
+		}
+	}
+}
+
+// existing gives the connection to a candidate; nil when there is none.
+func (t *streams) existing(to Candidate) *stream {
+	t.mu.Lock()
+	d := t.dialled[t.key(to)]
+	t.mu.Unlock()
+	if d == nil {
+		return nil
+	}
+	select {
+	case <-d.done:
+		return d.s
+	default:
+		return nil
+	}
+}
