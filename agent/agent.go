@@ -39,7 +39,8 @@ type supervisor struct {
 	hashKey  atomic.Pointer[[]byte]
 
 	applied map[string]*target
-	seen    bool // a snapshot was applied
+	seen    bool   // a snapshot was applied
+	trusted string // hash of the certificates in force
 
 	mu      sync.RWMutex
 	lines   map[string]*line
@@ -78,7 +79,7 @@ func open(o Options) (*supervisor, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	source, err := provisioning.New(provisioning.Options{Dir: o.Accounts, Log: o.Log})
+	source, err := provisioning.New(provisioning.Options{Dir: o.Accounts, CAFile: o.TLSCA, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -179,6 +180,7 @@ func (s *supervisor) apply(ctx context.Context, snap provisioning.Snapshot) {
 	if s.opts.Network != "" {
 		snap.Agent.Network.Type = s.opts.Network
 	}
+	s.trust(snap.Certificates)
 	if snap.Loaded {
 		s.seen = true
 		wanted := targets(snap)
@@ -204,6 +206,15 @@ func (s *supervisor) apply(ctx context.Context, snap provisioning.Snapshot) {
 		all.network, all.snapshotAt = snap.Agent.Network.Type, now
 		all.drain = time.Duration(snap.Agent.DrainSeconds) * time.Second
 	})
+}
+
+// trust puts certificates in force for connections made from now on.
+func (s *supervisor) trust(c provisioning.Certificates) {
+	if s.trusted == c.Hash {
+		return
+	}
+	s.trusted = c.Hash
+	s.endpoint.SetTrust(ua.Trust{Roots: c.Roots, Certificate: c.Client})
 }
 
 // line gives the line of that name, a new one when there is none.

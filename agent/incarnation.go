@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -89,7 +88,8 @@ func (in *incarnation) registrationConfig(l *line) registration.Config {
 		Registrar:       a.Host,
 		Proxy:           serverHostPort(a),
 		Route:           outboundProxy(a) != "",
-		Transport:       ua.UDP,
+		Link:            linkOf(a),
+		Trust:           trustOf(t),
 		AuthUsername:    a.DigestUsername(),
 		Password:        ua.Secret(a.Password),
 		Expires:         time.Duration(a.Expires) * time.Second,
@@ -112,7 +112,8 @@ func (in *incarnation) callOptions(l *line) call.Options {
 		Account:      t.Account,
 		ContactUser:  in.identity.contactUser,
 		Endpoint:     l.env.endpoint,
-		Server:       func(ctx context.Context) (netip.AddrPort, error) { return in.reg.Server(ctx) },
+		Server:       in.reg.Server,
+		Link:         linkOf(t.Account),
 		Route:        outboundProxy(t.Account),
 		Nonces:       in.reg.Nonces(),
 		Network:      t.settings.network.Type,
@@ -126,6 +127,31 @@ func (in *incarnation) callOptions(l *line) call.Options {
 		OnChange: l.onCall,
 		Log:      l.env.log,
 	}
+}
+
+// linkOf says how an account's SIP travels: tls writes sips: URIs, tls+sip: does
+// not, and the server's certificate has to be good for the account's domain
+// whatever proxy it is reached by.
+func linkOf(a *account.Account) ua.Link {
+	_, _, _, transport := a.Server()
+	link := ua.Link{Transport: ua.UDP, Domain: a.Domain()}
+	switch transport {
+	case account.TCP:
+		link.Transport = ua.TCP
+	case account.TLS:
+		link.Transport, link.SIPS = ua.TLS, true
+	case account.TLSSIP:
+		link.Transport = ua.TLS
+	}
+	return link
+}
+
+// trustOf tells the certificates of a line with TLS apart; others have none.
+func trustOf(t *target) string {
+	if linkOf(t.Account).Transport != ua.TLS {
+		return ""
+	}
+	return t.settings.trust
 }
 
 // registerHeaders are the account's extra headers that a REGISTER carries.

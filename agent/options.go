@@ -31,7 +31,10 @@ type Options struct {
 	// ControlTokenFile holds the token that control asks for; needed where
 	// Control is not loopback.
 	ControlTokenFile string
-	Log              *slog.Logger
+	// TLSCA is a PEM file of authorities that servers' certificates may be signed
+	// by, beside the system's and the delivered ones; "" = none.
+	TLSCA string
+	Log   *slog.Logger
 }
 
 func (o Options) validate() error {

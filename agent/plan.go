@@ -7,6 +7,7 @@ import (
 
 	"github.com/softphone-operator/softphone-operator/account"
 	"github.com/softphone-operator/softphone-operator/agent/provisioning"
+	"github.com/softphone-operator/softphone-operator/agent/ua"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -41,6 +42,7 @@ type settings struct {
 	noAnswerSeconds int
 	drainSeconds    int
 	caps            delivery.Caps
+	trust           string // hash of the certificates TLS connections are made with
 }
 
 func settingsOf(a delivery.Agent) settings {
@@ -53,6 +55,7 @@ func settingsOf(a delivery.Agent) settings {
 // targets of a snapshot, by name.
 func targets(s provisioning.Snapshot) map[string]*target {
 	of := settingsOf(s.Agent)
+	of.trust = s.Certificates.Hash
 	all := make(map[string]*target, len(s.Lines))
 	for _, l := range s.Lines {
 		all[l.Name] = &target{Line: l, settings: of}
@@ -118,6 +121,7 @@ func compare(from, to *target) (action, []string) {
 	differs(s.noAnswerSeconds != t.noAnswerSeconds, "noAnswerSeconds", live)
 	differs(s.drainSeconds != t.drainSeconds, "drainSeconds", live)
 	differs(s.caps != t.caps, "caps", live)
+	differs(s.trust != t.trust && linkOf(to.Account).Transport == ua.TLS, "certificates", reregister)
 	return act, slices.Compact(why)
 }
 

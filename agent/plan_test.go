@@ -129,8 +129,8 @@ func TestStanding(t *testing.T) {
 		{"icm auto follows the fleet", accountXML("<icm>auto</icm>"), `{"incomingCallMode":"off"}`, false, "incoming calls are off (icm)", ""},
 		{"icm keepAwake does not", accountXML("<icm>keepAwake</icm>"), `{"incomingCallMode":"off"}`, true, "", ""},
 		{"push acts as keepAwake", accountXML("<icm>push</icm>"), `{}`, true, "", ""},
-		{"a transport we do not speak", accountXML("<transport>tls</transport>"), `{}`, false, "transport tls: this agent speaks udp only", delivery.ProblemConfig},
-		{"suspended beats what cannot work", accountXML("<transport>tls</transport>"), `{"lines":{"alice":{"suspended":true}}}`, false, "suspended", ""},
+		{"any transport will do", accountXML("<transport>tls</transport>"), `{}`, true, "", ""},
+		{"suspended, over TLS", accountXML("<transport>tls</transport>"), `{"lines":{"alice":{"suspended":true}}}`, false, "suspended", ""},
 	} {
 		got := standingOf(world(t, map[string]string{"alice.xml": c.account, "agent.json": c.agent})["alice"])
 		if got.register != c.register || got.reason != c.reason || got.problem != c.problem {

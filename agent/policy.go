@@ -2,9 +2,7 @@ package agent
 
 import (
 	"cmp"
-	"fmt"
 
-	"github.com/softphone-operator/softphone-operator/account"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -22,15 +20,14 @@ type standing struct {
 
 // standingOf decides whether a target registers. The first row that applies decides.
 func standingOf(t *target) standing {
-	switch a := t.Account; {
+	a := t.Account
+	switch {
 	case t.Row.State != delivery.Active:
 		return standing{reason: "draining"}
 	case t.Row.Suspended:
 		return standing{reason: "suspended"}
 	case t.settings.network.Type == delivery.NoNetwork:
 		return standing{reason: "no network"}
-	case unsupported(a) != "":
-		return standing{reason: unsupported(a), problem: delivery.ProblemConfig}
 	case incomingMode(t) == modeOff:
 		return standing{reason: "incoming calls are off (icm)", calls: true, lent: a.RequiresRegistrationForOutgoingCalls}
 	}
@@ -56,14 +53,4 @@ func incomingMode(t *target) string {
 // and always where push would have to wake us over UDP.
 func keepsAlive(t *target) bool {
 	return t.Account.KeepAlive || incomingMode(t) == modePush
-}
-
-// unsupported names what of an account this agent cannot do yet, so that the
-// line says so instead of failing strangely.
-func unsupported(a *account.Account) string {
-	_, _, _, transport := a.Server()
-	if transport != account.UDP {
-		return fmt.Sprintf("transport %s: this agent speaks udp only", transport)
-	}
-	return ""
 }

@@ -24,6 +24,12 @@ const (
 	ReportKeyFile   = "report.key"
 	ReportTokenFile = "report.token"
 
+	// For the lines' TLS connections, all optional, PEM: authorities beside the
+	// system's, and a client certificate for servers that ask for one.
+	CAFile         = "ca.crt"
+	ClientCertFile = "client.crt"
+	ClientKeyFile  = "client.key"
+
 	// LineSuffix ends the name of every line's file.
 	LineSuffix = ".xml"
 )

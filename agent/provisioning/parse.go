@@ -62,7 +62,7 @@ func (s *Source) takeLines(raw rawFiles) {
 		}
 	}
 	for file, err := range raw.failed {
-		if file != delivery.AgentFile {
+		if _, line := delivery.LineName(file); line {
 			s.reject(file, err)
 		}
 	}

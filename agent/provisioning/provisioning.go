@@ -31,6 +31,8 @@ type Snapshot struct {
 	Lines []Line
 	// Rejected files, sorted by name, each with what is wrong with it.
 	Rejected []delivery.Rejected
+	// Certificates in force.
+	Certificates Certificates
 	// Hash of the files in force (delivery.Hasher.Snapshot).
 	Hash string
 }
@@ -66,6 +68,8 @@ func (l Line) Document() *account.Document {
 type Options struct {
 	// Dir is the directory of files.
 	Dir string
+	// CAFile is a PEM file of authorities outside of Dir; "" = none.
+	CAFile string
 	// Quiet is how long nothing may have happened before the directory is
 	// read, so that a burst of writes is read once; 0 = 10 ms. However busy the
 	// directory, it is read at the latest after three times that.
@@ -85,6 +89,8 @@ type Source struct {
 	agentBytes  []byte
 	agentLoaded bool
 	files       map[string]lineFile // last good content by file name
+
+	certificates Certificates
 
 	lastRaw  string // hash of what was read last, good or not
 	rejected []delivery.Rejected
@@ -119,7 +125,7 @@ func New(o Options) (*Source, error) {
 // last time. The error is about the directory itself; what is wrong with single
 // files is in the snapshot.
 func (s *Source) Read() (snap Snapshot, changed bool, err error) {
-	raw, err := readDir(s.opts.Dir)
+	raw, err := readDir(s.opts.Dir, s.opts.CAFile)
 	if err != nil {
 		return Snapshot{}, false, err
 	}
@@ -136,6 +142,7 @@ func (s *Source) take(raw rawFiles) {
 	s.rejected = nil
 	s.takeAgent(raw)
 	s.takeLines(raw)
+	s.takeCertificates(raw)
 	slices.SortFunc(s.rejected, func(a, b delivery.Rejected) int { return cmp.Compare(a.File, b.File) })
 	for _, r := range s.rejected {
 		if !slices.Contains(before, r) {
@@ -150,7 +157,7 @@ func (s *Source) reject(file string, err error) {
 
 // snapshot gathers what is in force.
 func (s *Source) snapshot() Snapshot {
-	snap := Snapshot{Agent: s.agent.Defaults(), Loaded: s.agentLoaded, Rejected: slices.Clone(s.rejected)}
+	snap := Snapshot{Agent: s.agent.Defaults(), Loaded: s.agentLoaded, Rejected: slices.Clone(s.rejected), Certificates: s.certificates}
 	hasher := delivery.NewHasher(s.agent.HashKey)
 	inForce := map[string][]byte{}
 	if s.agentBytes != nil {

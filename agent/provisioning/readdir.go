@@ -45,12 +45,13 @@ func (r rawFiles) sum() string {
 // readDir reads every file that belongs to the agent, all from one generation
 // of a mounted volume: the link is followed once, and the reading is repeated
 // when the link moved meanwhile.
-func readDir(dir string) (rawFiles, error) {
+func readDir(dir, caFile string) (rawFiles, error) {
 	for attempt := 0; ; attempt++ {
 		generation := resolve(dir)
 		raw, err := readFiles(generation)
 		moved := resolve(dir) != generation
 		if !moved || attempt == 9 {
+			raw.read(bundle, caFile)
 			return raw, err
 		}
 	}
@@ -58,9 +59,12 @@ func readDir(dir string) (rawFiles, error) {
 
 // stamp is what a look from outside tells of the directory: it differs when
 // something changed, and costs no reading.
-func stamp(dir string) string {
+func stamp(dir, caFile string) string {
 	generation := resolve(dir)
 	var b strings.Builder
+	if info, err := os.Stat(caFile); err == nil {
+		fmt.Fprintf(&b, "%d %d|", info.Size(), info.ModTime().UnixNano())
+	}
 	b.WriteString(generation)
 	entries, err := os.ReadDir(generation)
 	if err != nil {
@@ -93,19 +97,27 @@ func readFiles(dir string) (rawFiles, error) {
 		return raw, fmt.Errorf("accounts directory: %w", err)
 	}
 	for _, e := range entries {
-		if _, line := delivery.LineName(e.Name()); !line && e.Name() != delivery.AgentFile {
+		if _, line := delivery.LineName(e.Name()); !line && e.Name() != delivery.AgentFile && !slices.Contains(certificateFiles, e.Name()) {
 			continue
 		}
-		content, err := readFile(filepath.Join(dir, e.Name()))
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // removed since the listing
-		case err != nil:
-			raw.failed[e.Name()] = err
-		default:
-			raw.content[e.Name()] = content
-		}
+		raw.read(e.Name(), filepath.Join(dir, e.Name()))
 	}
 	return raw, nil
+}
+
+// read puts a file's content under a name; path "" = there is none.
+func (r rawFiles) read(name, path string) {
+	if path == "" {
+		return
+	}
+	content, err := readFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && name != bundle: // removed since the listing
+	case err != nil:
+		r.failed[name] = err
+	default:
+		r.content[name] = content
+	}
 }
 
 func readFile(path string) ([]byte, error) {

@@ -22,7 +22,7 @@ func (s *Source) Watch(ctx context.Context, yield func(Snapshot)) error {
 	yield(snap)
 	poll := time.NewTicker(s.opts.Poll)
 	defer poll.Stop()
-	complained, seen := false, stamp(s.opts.Dir)
+	complained, seen := false, stamp(s.opts.Dir, s.opts.CAFile)
 	for {
 		select {
 		case <-ctx.Done():
@@ -37,7 +37,7 @@ func (s *Source) Watch(ctx context.Context, yield func(Snapshot)) error {
 			if events == nil {
 				events, closeWatcher = s.events()
 			}
-			now := stamp(s.opts.Dir)
+			now := stamp(s.opts.Dir, s.opts.CAFile)
 			if now == seen && now != "" {
 				continue
 			}
