@@ -207,6 +207,7 @@ func TestEveryProblemHasItsReason(t *testing.T) {
 	for _, p := range []delivery.Problem{
 		delivery.ProblemUnauthorized, delivery.ProblemForbidden, delivery.ProblemNotFound, delivery.ProblemTimeout, delivery.ProblemHostNotFound,
 		delivery.ProblemDNS, delivery.ProblemUnreachable, delivery.ProblemRejected, delivery.ProblemServer, delivery.ProblemDigest, delivery.ProblemConfig,
+		delivery.ProblemCertificate,
 	} {
 		f := placedFacts(report(delivery.Error, minute, problem(p, 499, "Whatever")))
 		status, _ := decideAccount(f)

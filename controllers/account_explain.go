@@ -30,6 +30,8 @@ func explain(f accountFacts, status *v1.SoftphoneAccountStatus, r delivery.LineR
 		return v1.ReasonRegistrarUnreachable, fmt.Sprintf("the SIP server of %s%s cannot be reached; the agent keeps trying, check host, proxy and the network between", who, at(status))
 	case delivery.ProblemServer:
 		return v1.ReasonRegistrarError, fmt.Sprintf("the registrar of %s has trouble (%s); the agent keeps trying", who, trim(said))
+	case delivery.ProblemCertificate:
+		return v1.ReasonCertificate, fmt.Sprintf("the TLS certificate between %s and its SIP server was rejected: %s", who, status.Reason)
 	case delivery.ProblemConfig:
 		return v1.ReasonBadConfiguration, fmt.Sprintf("the agent cannot run %s: %s", who, status.Reason)
 	}

@@ -81,5 +81,6 @@ const (
 	ReasonRegistrarUnreachable = "RegistrarUnreachable"
 	ReasonRegistrarRejected    = "RegistrarRejected"
 	ReasonRegistrarError       = "RegistrarError"
+	ReasonCertificate          = "Certificate"
 	ReasonBadConfiguration     = "BadConfiguration"
 )
