@@ -174,7 +174,7 @@ func (t *streams) dial(key streamKey, trust Trust, d *dialing) {
 	}
 	if err != nil {
 		if ctx.Err() != nil && t.life.Err() == nil && !errors.Is(err, ErrCertificate) {
-			err = fmt.Errorf("%w: %w", ErrTimeout, err)
+			err = fmt.Errorf("%w: %s", ErrTimeout, err.Error()) // it took too long, whatever it was doing
 		}
 		d.err = fmt.Errorf("connect to %s: %w", key.to, err)
 		t.mu.Lock()
