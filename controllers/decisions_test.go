@@ -223,7 +223,7 @@ func TestHolderOfAMovingLineIsWhereItIsHealthy(t *testing.T) {
 func TestDocumentsThatDoNotFitDisturbNobody(t *testing.T) {
 	big := func(n int) []byte { return []byte(strings.Repeat("x", n)) }
 	before := map[string][]byte{"a.xml": big(100), "b.xml": big(200_000)}
-	files := map[string][]byte{"a.xml": big(190_000), "b.xml": big(200_000), "c.xml": big(200_000), "d.xml": big(180_000)}
+	files := map[string][]byte{"a.xml": big(190_000), "b.xml": big(200_000), "c.xml": big(300_000), "d.xml": big(180_000)}
 	lines := map[string]ledgerLine{"a": {}, "b": {}, "c": {}, "d": {}}
 	fit(files, before, lines)
 	if len(files["a.xml"]) != 190_000 || len(files["b.xml"]) != 200_000 || files["c.xml"] != nil || len(files["d.xml"]) != 180_000 {
