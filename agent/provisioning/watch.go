@@ -34,11 +34,14 @@ func (s *Source) Watch(ctx context.Context, yield func(Snapshot)) error {
 			}
 			s.settle(ctx, events)
 		case <-poll.C:
-			if events == nil {
+			unwatched := events == nil
+			if unwatched {
 				events, closeWatcher = s.events()
 			}
+			// Without a watcher until now the stamp is not enough: two changes
+			// within one tick of the file system's clock leave the same one.
 			now := stamp(s.opts.Dir)
-			if now == seen && now != "" {
+			if !unwatched && now == seen && now != "" {
 				continue
 			}
 			seen = now
