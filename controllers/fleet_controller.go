@@ -8,7 +8,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -122,9 +121,4 @@ func (r *fleetReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesRawSource(r.wakeup.source()).
 		WithOptions(options(2)).
 		Complete(r)
-}
-
-// agentReady tells whether the agent is Ready.
-func agentReady(a *v1.SoftphoneAgent) bool {
-	return conditionIs(a.Status.Conditions, v1.ConditionReady, metav1.ConditionTrue)
 }
