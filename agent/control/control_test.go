@@ -172,6 +172,7 @@ func TestRefusalsAndTheirCodes(t *testing.T) {
 		{"bad target", `{"line":"a","to":"<"}`, call.ErrBadTarget, 400, "BadTarget"},
 		{"bad header", `{"line":"a","to":"b"}`, call.ErrBadHeader, 400, "BadHeader"},
 		{"bad digits", `{"line":"a","to":"b"}`, call.ErrBadDigits, 400, "BadDigits"},
+		{"a value out of range", `{"line":"a","to":"b","seconds":2000000}`, call.ErrBadValue, 400, "BadValue"},
 		{"no such flow", `{"line":"a","to":"b","flow":"x"}`, ErrNoFlow, 400, "UnknownFlow"},
 		{"no such host", `{"line":"a","to":"b"}`, ua.ErrHostNotFound, 502, "HostNotFound"},
 		{"DNS silent", `{"line":"a","to":"b"}`, ua.ErrDNS, 502, "DNSFailure"},
