@@ -208,14 +208,12 @@ func TestHolderOfAMovingLineIsWhereItIsHealthy(t *testing.T) {
 		"neither: the one known":    {[]v1.SoftphoneAgent{agent("new", 2, v1.BindingActive), agent("old", 1, v1.BindingActive)}, "", "old"},
 		"the old one drains":        {[]v1.SoftphoneAgent{agent("new", 2, v1.BindingActive), agent("old", 1, v1.BindingDraining)}, "new old", "new"},
 	} {
-		got, _ := holder(acc, c.agents, func(a *v1.SoftphoneAgent) bool { return strings.Contains(c.healthy, a.Name) })
-		if name2 := ""; got != nil {
-			name2 = got.Name
-			if name2 != c.want {
-				t.Errorf("%s: got %s, want %s", name, name2, c.want)
-			}
-		} else if c.want != "" {
-			t.Errorf("%s: got none, want %s", name, c.want)
+		got := ""
+		if home, _ := holder(acc, c.agents, func(a *v1.SoftphoneAgent) bool { return strings.Contains(c.healthy, a.Name) }); home != nil {
+			got = home.Name
+		}
+		if got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
 }
