@@ -250,7 +250,7 @@ func (r *Registrar) Refuse(ctx context.Context, method string, code int) error {
 // awaitReady returns once the registrar answers an OPTIONS request and a
 // control request.
 func (r *Registrar) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	retry := time.NewTicker(20 * time.Millisecond)
 	defer retry.Stop()
