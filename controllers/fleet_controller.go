@@ -20,8 +20,8 @@ import (
 // server-side apply needs; they are deleted with the last agent.
 //
 // +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphonefleets/status,verbs=patch
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=list;watch;create;patch;delete
 
 // fleetReconciler guards the agents of a fleet and sums the fleet up. A fleet
 // without an object (default) has no status, but is guarded all the same.
