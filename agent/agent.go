@@ -40,6 +40,7 @@ type supervisor struct {
 
 	applied map[string]*target
 	seen    bool // a snapshot was applied
+	tidier  tidier
 
 	mu      sync.RWMutex
 	lines   map[string]*line
@@ -143,6 +144,8 @@ func (s *supervisor) run(ctx context.Context) error {
 		case <-lines.Done():
 		}
 	}
+	looks := time.NewTicker(tidyEvery)
+	defer looks.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -153,6 +156,8 @@ func (s *supervisor) run(ctx context.Context) error {
 			s.apply(lines, snap)
 		case l := <-s.finished:
 			s.forget(lines, l)
+		case <-looks.C:
+			s.tidy()
 		case err := <-s.failed:
 			return err
 		}
