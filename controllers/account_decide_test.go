@@ -82,6 +82,9 @@ func TestDecideAccount(t *testing.T) {
 		"a suspended one needs no agent": {
 			facts: fresh(func(f *accountFacts) { f.fleetSuspended, f.placed, f.report = true, nil, nil }),
 			ready: "True", reason: "Suspended", state: "Disabled"},
+		"one whose agent says goodbye is not taken for suspended": {
+			facts: placedFacts(report(delivery.Disabled, minute, nil)),
+			ready: "False", reason: "AgentNotReady", state: "Pending", reconciling: true, message: "its pod is ending"},
 		"a line without an agent waits": {
 			facts: fresh(func(f *accountFacts) { f.placed, f.report = nil, nil }),
 			ready: "False", reason: "Placing", state: "Pending", reconciling: true},

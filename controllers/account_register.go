@@ -107,6 +107,11 @@ func publish(f accountFacts, status *v1.SoftphoneAccountStatus, c conditionSet, 
 	case delivery.Idle:
 		c.set(v1.ConditionRegistered, metav1.ConditionFalse, v1.ReasonNotRegisteringByPolicy, "the line does not register, since its incoming call mode (icm) is off")
 	case delivery.Disabled:
+		if !suspended(f) { // the agent ends, and says goodbye for its lines first
+			status.State = v1.StatePending
+			c.set(v1.ConditionRegistered, metav1.ConditionFalse, v1.ReasonAgentNotReady, "agent "+f.placed.agent+" has un-registered the line: its pod is ending, another follows")
+			return
+		}
 		c.set(v1.ConditionRegistered, metav1.ConditionFalse, v1.ReasonSuspended, "the line is suspended")
 	case delivery.Registering:
 		c.set(v1.ConditionRegistered, metav1.ConditionUnknown, v1.ReasonRegistering, "waiting for the registrar's answer")
