@@ -82,6 +82,9 @@ func run(m *testing.M) (int, error) {
 		}
 	}()
 	code := m.Run()
+	if err := writeMeasurements(); err != nil {
+		return code, err
+	}
 	if code != 0 || flag.Lookup("test.run").Value.String() != "" {
 		return code, nil
 	}
