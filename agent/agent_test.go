@@ -3,9 +3,11 @@ package agent
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/softphone-operator/softphone-operator/agent/call"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
@@ -307,6 +310,62 @@ func TestADrainingLineEndsGone(t *testing.T) {
 	g.put("agent.json", `{"lines":{"alice":{"state":"active"}}}`)
 	if l := g.awaitState("alice", delivery.Registered); l.DrainState != "" {
 		t.Errorf("an active line says %+v", l)
+	}
+}
+
+func TestASuspendedLineTakesNoCallsForLong(t *testing.T) {
+	r := newRegistrar(t)
+	g := startWith(t, 0, map[string]string{"alice.xml": lineXML("alice", r.host())})
+	g.awaitState("alice", delivery.Registered)
+	calls := g.allLines()[0].current.Load().calls
+	g.put("agent.json", `{"lines":{"alice":{"suspended":true}}}`)
+	if l := g.awaitState("alice", delivery.Disabled); l.DrainState != "" {
+		t.Errorf("a suspended line stays where it is: %+v", l)
+	}
+	if _, err := calls.Dial(t.Context(), call.Dial{To: "bob"}); !errors.Is(err, call.ErrDraining) {
+		t.Errorf("a suspended line's calls are open: %v", err)
+	}
+	g.put("agent.json", `{"drainSeconds":1}`) // nobody answers the call below
+	g.awaitState("alice", delivery.Registered)
+	if _, err := calls.Dial(t.Context(), call.Dial{To: "bob"}); err != nil {
+		t.Errorf("the line was resumed: %v", err)
+	}
+}
+
+// TestTheTokenGuardsEveryListener: a loopback --listen serves calls as well.
+func TestTheTokenGuardsEveryListener(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said := &lockedBuffer{}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- Run(ctx, Options{
+			Accounts: t.TempDir(), SIP: netip.MustParseAddrPort("127.0.0.1:0"), Listen: "127.0.0.1:0", ControlTokenFile: token,
+			Log: slog.New(slog.NewTextHandler(said, nil)),
+		})
+	}()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		http.DefaultClient.CloseIdleConnections()
+	}()
+	listening := regexp.MustCompile(`\blisten=(\S+)`)
+	eventually(t, func() bool { return listening.MatchString(said.String()) })
+	address := listening.FindStringSubmatch(said.String())[1]
+	for path, want := range map[string]int{"/healthz": 200, "/statusz": 401, "/calls": 401} {
+		res, err := http.Get("http://" + address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%s without the token: %d, want %d", path, res.StatusCode, want)
+		}
 	}
 }
 
