@@ -81,7 +81,7 @@ func registeredLines(t *testing.T, n int) (a *softphone, took time.Duration) {
 // TestMemoryAndTimeOfAThousandLines prints what a line costs: right after all
 // have registered, and at rest, when what that left behind was given back.
 func TestMemoryAndTimeOfAThousandLines(t *testing.T) {
-	const n, most = 1000, 30 // kB a line at rest; 19 were measured
+	const n, most = 1000, 25 // kB a line at rest; 19 were measured
 	one, _ := registeredLines(t, 1)
 	many, took := registeredLines(t, n)
 	base := residentKB(t, one.Pid)
