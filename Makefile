@@ -12,9 +12,6 @@ CLUSTER := bin/cluster
 # Where images go for other people's clusters: make docker-build docker-push deploy IMG=registry/softphone-manager:tag
 IMG ?=
 AGENT_IMG ?= $(subst manager,agent,$(IMG))
-# What the development cluster runs, imported from archives.
-DEV_MANAGER := voip.softphone.dev/manager:dev
-DEV_AGENT := voip.softphone.dev/agent:dev
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # How long drills run: `make test` runs the same code for short times, `make drill` for long ones.
@@ -72,7 +69,7 @@ $(CLUSTER):
 	@$(GO) build -o $(CLUSTER) ./hack/cluster
 
 .PHONY: images
-images: $(CLUSTER) ## Write the image archives the development cluster runs.
+images: ## Write the image archives the development cluster runs.
 	$(GO) run ./hack/image
 
 ##@ Tests
@@ -90,12 +87,8 @@ test-interop: deps-peers ## The agent against kamailio, sipp and baresip.
 	$(GOTEST) -v -count=1 -timeout 15m ./test/interop/... ./test/peer/... | hack/quiet.sh
 
 .PHONY: test-e2e
-test-e2e: images cluster-up build ## The whole on a real cluster.
-	$(GO) test -c -o bin/e2e.test ./test/e2e
-	$(CLUSTER) load .cluster/images/*.tar
-	$(CLUSTER) exec -- hack/deploy.sh apply $(DEV_MANAGER) $(DEV_AGENT)
-	$(CLUSTER) exec -- bin/e2e.test -test.v -test.count=1 -test.timeout 20m -drill $(DRILL) | hack/quiet.sh
-	$(CLUSTER) down
+test-e2e: deps-cluster $(CLUSTER) kube images build ## The whole on a real cluster.
+	hack/e2e.sh $(DRILL)
 
 .PHONY: drill
 drill: DRILL = long

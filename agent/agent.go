@@ -41,6 +41,7 @@ type supervisor struct {
 	applied map[string]*target
 	seen    bool   // a snapshot was applied
 	trusted string // hash of the certificates in force
+	tidier  tidier
 
 	mu      sync.RWMutex
 	lines   map[string]*line
@@ -144,6 +145,8 @@ func (s *supervisor) run(ctx context.Context) error {
 		case <-lines.Done():
 		}
 	}
+	looks := time.NewTicker(tidyEvery)
+	defer looks.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -154,6 +157,8 @@ func (s *supervisor) run(ctx context.Context) error {
 			s.apply(lines, snap)
 		case l := <-s.finished:
 			s.forget(lines, l)
+		case <-looks.C:
+			s.tidy()
 		case err := <-s.failed:
 			return err
 		}

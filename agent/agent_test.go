@@ -3,9 +3,11 @@ package agent
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/softphone-operator/softphone-operator/agent/call"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
@@ -36,6 +39,7 @@ type registrar struct {
 
 	mu    sync.Mutex
 	asked []register
+	heard map[string]bool // Via headers: a repeated datagram is no other request
 }
 
 func newRegistrar(t *testing.T) *registrar {
@@ -44,7 +48,7 @@ func newRegistrar(t *testing.T) *registrar {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &registrar{t: t, conn: conn}
+	r := &registrar{t: t, conn: conn, heard: map[string]bool{}}
 	done := make(chan struct{})
 	go func() { defer close(done); r.serve() }()
 	t.Cleanup(func() { conn.Close(); <-done })
@@ -56,6 +60,7 @@ func (r *registrar) host() string { return r.conn.LocalAddr().String() }
 var (
 	contactOf = regexp.MustCompile(`(?m)^Contact: *<(sip:([^@>]+)@[^>]*)>(.*?)\r$`)
 	userOf    = regexp.MustCompile(`(?m)^To: .*<sip:([^@]+)@`)
+	viaOf     = regexp.MustCompile(`(?m)^Via: .*$`)
 	regIDOf   = regexp.MustCompile(`reg-id=(\d)`)
 )
 
@@ -80,7 +85,10 @@ func (r *registrar) serve() {
 			ask.regID = regID[1]
 		}
 		r.mu.Lock()
-		r.asked = append(r.asked, ask)
+		if via := viaOf.FindString(msg); !r.heard[via] {
+			r.heard[via] = true
+			r.asked = append(r.asked, ask)
+		}
 		r.mu.Unlock()
 		var answer strings.Builder
 		answer.WriteString("SIP/2.0 200 OK\r\n")
@@ -108,6 +116,9 @@ func (r *registrar) all() []register {
 	defer r.mu.Unlock()
 	return append([]register(nil), r.asked...)
 }
+
+// patience is how long to wait for what should come soon; a busy machine is slow.
+const patience = time.Minute
 
 // rig is a running agent in this process.
 type rig struct {
@@ -137,6 +148,12 @@ func (l *lockedBuffer) String() string {
 
 func start(t *testing.T, files map[string]string) *rig {
 	t.Helper()
+	return startWith(t, 200*time.Millisecond, files)
+}
+
+// startWith tells how long calls may be on their way to a binding that was removed.
+func startWith(t *testing.T, inFlight time.Duration, files map[string]string) *rig {
+	t.Helper()
 	g := &rig{t: t, dir: t.TempDir(), log: &lockedBuffer{}}
 	for name, content := range files {
 		g.put(name, content)
@@ -149,7 +166,7 @@ func start(t *testing.T, files map[string]string) *rig {
 		t.Fatal(err)
 	}
 	g.supervisor = s
-	s.env.inFlight = 200 * time.Millisecond
+	s.env.inFlight = inFlight
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.run(ctx) }()
@@ -182,7 +199,7 @@ func (g *rig) await(says string, holds func(lines map[string]delivery.LineReport
 	g.t.Helper()
 	sub := g.hub.Subscribe()
 	defer sub.Close()
-	limit := time.After(10 * time.Second)
+	limit := time.After(patience)
 	for {
 		lines := map[string]delivery.LineReport{}
 		for _, l := range g.hub.Report().Lines {
@@ -268,19 +285,87 @@ func TestEditsAndWhatTheRegistrarHears(t *testing.T) {
 	}
 }
 
-func TestDrainingLineEndsGone(t *testing.T) {
+func TestALineDrainsWhileCallsMayBeOnTheirWay(t *testing.T) {
 	r := newRegistrar(t)
-	g := start(t, map[string]string{"alice.xml": lineXML("alice", r.host())})
+	g := startWith(t, time.Hour, map[string]string{"alice.xml": lineXML("alice", r.host())})
 	g.awaitState("alice", delivery.Registered)
 	g.put("agent.json", `{"lines":{"alice":{"state":"draining"}}}`)
-	l := g.awaitState("alice", delivery.Disabled)
-	if l.DrainState != delivery.Draining {
+	if l := g.awaitState("alice", delivery.Disabled); l.DrainState != delivery.Draining {
 		t.Errorf("calls may still be on their way: %+v", l)
 	}
-	g.await("nothing can be on its way any more", func(lines map[string]delivery.LineReport) bool { return lines["alice"].DrainState == delivery.Gone })
 	g.put("agent.json", `{"lines":{"alice":{"state":"active"}}}`)
 	if l := g.awaitState("alice", delivery.Registered); l.DrainState != "" {
 		t.Errorf("an active line says %+v", l)
+	}
+}
+
+func TestADrainingLineEndsGone(t *testing.T) {
+	r := newRegistrar(t)
+	g := startWith(t, 50*time.Millisecond, map[string]string{"alice.xml": lineXML("alice", r.host())})
+	g.awaitState("alice", delivery.Registered)
+	g.put("agent.json", `{"lines":{"alice":{"state":"draining"}}}`)
+	g.await("nothing can be on its way any more", func(lines map[string]delivery.LineReport) bool {
+		return lines["alice"].State == delivery.Disabled && lines["alice"].DrainState == delivery.Gone
+	})
+	g.put("agent.json", `{"lines":{"alice":{"state":"active"}}}`)
+	if l := g.awaitState("alice", delivery.Registered); l.DrainState != "" {
+		t.Errorf("an active line says %+v", l)
+	}
+}
+
+func TestASuspendedLineTakesNoCallsForLong(t *testing.T) {
+	r := newRegistrar(t)
+	g := startWith(t, 0, map[string]string{"alice.xml": lineXML("alice", r.host())})
+	g.awaitState("alice", delivery.Registered)
+	calls := g.allLines()[0].current.Load().calls
+	g.put("agent.json", `{"lines":{"alice":{"suspended":true}}}`)
+	if l := g.awaitState("alice", delivery.Disabled); l.DrainState != "" {
+		t.Errorf("a suspended line stays where it is: %+v", l)
+	}
+	if _, err := calls.Dial(t.Context(), call.Dial{To: "bob"}); !errors.Is(err, call.ErrDraining) {
+		t.Errorf("a suspended line's calls are open: %v", err)
+	}
+	g.put("agent.json", `{"drainSeconds":1}`) // nobody answers the call below
+	g.awaitState("alice", delivery.Registered)
+	if _, err := calls.Dial(t.Context(), call.Dial{To: "bob"}); err != nil {
+		t.Errorf("the line was resumed: %v", err)
+	}
+}
+
+// TestTheTokenGuardsEveryListener: a loopback --listen serves calls as well.
+func TestTheTokenGuardsEveryListener(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said := &lockedBuffer{}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- Run(ctx, Options{
+			Accounts: t.TempDir(), SIP: netip.MustParseAddrPort("127.0.0.1:0"), Listen: "127.0.0.1:0", ControlTokenFile: token,
+			Log: slog.New(slog.NewTextHandler(said, nil)),
+		})
+	}()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		http.DefaultClient.CloseIdleConnections()
+	}()
+	listening := regexp.MustCompile(`\blisten=(\S+)`)
+	eventually(t, func() bool { return listening.MatchString(said.String()) })
+	address := listening.FindStringSubmatch(said.String())[1]
+	for path, want := range map[string]int{"/healthz": 200, "/statusz": 401, "/calls": 401} {
+		res, err := http.Get("http://" + address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%s without the token: %d, want %d", path, res.StatusCode, want)
+		}
 	}
 }
 
@@ -359,7 +444,7 @@ func TestBrokenAgentJSONAtTheStartRunsNothing(t *testing.T) {
 
 func eventually(t *testing.T, holds func() bool) {
 	t.Helper()
-	limit, tick := time.After(10*time.Second), time.NewTicker(5*time.Millisecond)
+	limit, tick := time.After(patience), time.NewTicker(5*time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		select {

@@ -72,6 +72,9 @@ func openIdentities(agent, dir string) (*identities, error) {
 	if err == nil {
 		err = json.Unmarshal(raw, &ids.instances)
 	}
+	if ids.instances == nil { // null is JSON, too
+		ids.instances = map[string]string{}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("state directory: %s: %w", instancesFile, err)
 	}
@@ -90,7 +93,7 @@ func (ids *identities) of(t *target, hashKey []byte, generation int) identity {
 		hashKey = ids.key
 	}
 	user := hmac.New(sha256.New, hashKey)
-	fmt.Fprintf(user, "contact user\x00%s\x00%s\x00%d\x00%d", ids.agent, instance, t.Row.Slot, generation)
+	fmt.Fprintf(user, "contact user\x00%s\x00%s\x00%s\x00%d\x00%d", ids.agent, t.Name, instance, t.Row.Slot, generation)
 	base := sha256.Sum256([]byte("rinstance\x00" + instance))
 	return identity{
 		instance:    instance,

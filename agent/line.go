@@ -236,7 +236,7 @@ func (l *line) enforceCalls(in *incarnation, o order) {
 	switch {
 	case o.stopping:
 		in.calls.Drain(time.Now())
-	case l.applied.Row.State != delivery.Active:
+	case l.applied.Row.State != delivery.Active, l.applied.Row.Suspended:
 		if in.until.IsZero() {
 			in.until = time.Now().Add(l.env.inFlight)
 			in.calls.Drain(in.until)

@@ -55,7 +55,7 @@ func (s *supervisor) serve(ctx context.Context, open, private, reports net.Liste
 	if open != nil {
 		// By hand everything is on one loopback address; in a pod the open listener tells health only.
 		health := o
-		health.Health, health.Control = true, control.Loopback(open.Addr())
+		health.Health, health.Control, health.TokenFile = true, control.Loopback(open.Addr()), s.opts.ControlTokenFile
 		s.start(func() error { return control.Serve(ctx, open, health) })
 		said = append(said, "listen", open.Addr().String())
 	}

@@ -28,8 +28,8 @@ type Options struct {
 	// Listen, Control and Report are addresses of the HTTP listeners; "" = none.
 	// A loopback Listen serves control as well.
 	Listen, Control, Report string
-	// ControlTokenFile holds the token that control asks for; needed where
-	// Control is not loopback.
+	// ControlTokenFile holds the token that statusz and calls ask for on every
+	// listener; needed where Control is not loopback.
 	ControlTokenFile string
 	// TLSCA is a PEM file of authorities that servers' certificates may be signed
 	// by, beside the system's and the delivered ones; "" = none.

@@ -187,6 +187,11 @@ func TestIdentities(t *testing.T) {
 	if bob := first.of(all["bob"], nil, 0); bob.instance != "urn:uuid:of-bob" {
 		t.Errorf("the delivered instance is not taken: %+v", bob)
 	}
+	twin := *all["alice"]
+	twin.Name, twin.Row.Instance = "carol", alice.instance
+	if twin := first.of(&twin, nil, 0); twin.contactUser == alice.contactUser {
+		t.Error("two lines that were given the same instance have the same Contact user: one of them could not be bound")
+	}
 	otherSlot := *all["alice"]
 	otherSlot.Row.Slot = 2
 	for says, other := range map[string]identity{
@@ -214,6 +219,20 @@ func TestIdentities(t *testing.T) {
 	info, err := os.Stat(filepath.Join(dir, keyFile))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key's file: %v %v", info, err)
+	}
+}
+
+func TestAStateDirectoryWithNothingInItsFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, instancesFile), []byte("null"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ids, err := openIdentities("a", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ids.prepare(world(t, map[string]string{"alice.xml": accountXML()})); err != nil || ids.instances["alice"] == "" {
+		t.Errorf("%v, %v", ids.instances, err)
 	}
 }
 

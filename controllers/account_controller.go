@@ -26,7 +26,7 @@ import (
 // without contents), get to read the one that an account refers to. Events: what
 // happened to a line.
 //
-// +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphoneaccounts;softphonefleets,verbs=get;list;watch
+// +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphoneaccounts;softphonefleets,verbs=list;watch
 // +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphoneaccounts/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch

@@ -147,10 +147,10 @@ func fleetNotFoundMessage(f accountFacts) string {
 // judgeAccount is the sum: the first row that holds wins.
 func judgeAccount(f accountFacts, status v1.SoftphoneAccountStatus) verdict {
 	switch {
-	case f.rival != "":
-		return stalled(v1.ReasonNameConflict, conflictMessage(f))
 	case f.rendered.reason != "":
 		return stalled(f.rendered.reason, f.rendered.message+stillInForce(f))
+	case f.rival != "":
+		return stalled(v1.ReasonNameConflict, conflictMessage(f))
 	case suspended(f) && (f.placed == nil || status.State == v1.StateDisabled):
 		return ready(v1.ReasonSuspended, "the line is suspended")
 	case f.placed == nil && !f.fleetFound:

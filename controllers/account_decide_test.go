@@ -51,7 +51,7 @@ const minute = time.Minute
 
 func TestDecideAccount(t *testing.T) {
 	registered := placedFacts(report(delivery.Registered, minute, nil))
-	refused := placedFacts(report(delivery.Unauthorized, minute, problem(delivery.ProblemUnauthorized, 401, "Unauthorized")))
+	refused := placedFacts(report(delivery.Unauthorized, minute, problem(delivery.ProblemUnauthorized, 401, "401 Unauthorized: a hint")))
 	with := func(f accountFacts, change func(*accountFacts)) accountFacts {
 		f.account = f.account.DeepCopy()
 		change(&f)
@@ -82,6 +82,9 @@ func TestDecideAccount(t *testing.T) {
 		"a suspended one needs no agent": {
 			facts: fresh(func(f *accountFacts) { f.fleetSuspended, f.placed, f.report = true, nil, nil }),
 			ready: "True", reason: "Suspended", state: "Disabled"},
+		"one whose agent says goodbye is not taken for suspended": {
+			facts: placedFacts(report(delivery.Disabled, minute, nil)),
+			ready: "False", reason: "AgentNotReady", state: "Pending", reconciling: true, message: "its pod is ending"},
 		"a line without an agent waits": {
 			facts: fresh(func(f *accountFacts) { f.placed, f.report = nil, nil }),
 			ready: "False", reason: "Placing", state: "Pending", reconciling: true},
@@ -92,6 +95,11 @@ func TestDecideAccount(t *testing.T) {
 			facts: fresh(func(f *accountFacts) { f.placed, f.report, f.rival = nil, nil, "bob" }),
 			ready: "False", reason: "NameConflict", state: "Pending", stalled: true,
 			message: "alice@registrar.test is the address of the older SoftphoneAccount bob already"},
+		"a missing Secret is told before a conflict": {
+			facts: fresh(func(f *accountFacts) {
+				f.placed, f.report, f.rival, f.rendered.reason, f.rendered.message = nil, nil, "bob", "SecretNotFound", "no Secret"
+			}),
+			ready: "False", reason: "SecretNotFound", state: "Pending", stalled: true, message: "no Secret"},
 		"an account that cannot be rendered stalls": {
 			facts: fresh(func(f *accountFacts) {
 				f.placed, f.report, f.rendered.reason, f.rendered.message = nil, nil, "SecretNotFound", "no Secret"
@@ -115,11 +123,12 @@ func TestDecideAccount(t *testing.T) {
 			})),
 			ready: "False", reason: "Unauthorized", state: "Unauthorized", stalled: true},
 		"a name that the DNS does not know stalls": {
-			facts: placedFacts(report(delivery.Error, minute, problem(delivery.ProblemHostNotFound, 0, ""))),
-			ready: "False", reason: "HostNotFound", state: "Error", stalled: true, message: "does not exist in the DNS"},
+			facts: placedFacts(report(delivery.Error, minute, problem(delivery.ProblemHostNotFound, 0, "host registrar.test was not found in DNS"))),
+			ready: "False", reason: "HostNotFound", state: "Error", stalled: true,
+			message: "alice@registrar.test cannot register, host registrar.test was not found in DNS: check host, proxy and outboundProxy_host"},
 		"a registrar that does not answer is waited for": {
 			facts: placedFacts(report(delivery.Error, minute, problem(delivery.ProblemTimeout, 0, ""))),
-			ready: "False", reason: "RegistrarTimeout", state: "Error", reconciling: true, message: "does not answer; the agent keeps trying"},
+			ready: "False", reason: "RegistrarTimeout", state: "Error", reconciling: true, message: "cannot register, the SIP server at 10.0.0.1:5060/udp gave no usable answer: check"},
 		"an error that has not lasted is not told": {
 			facts: after(registered, placedFacts(report(delivery.Error, 2*time.Second, problem(delivery.ProblemTimeout, 0, "")))),
 			ready: "True", reason: "Registered", state: "Registered", again: 3 * time.Second},
@@ -223,12 +232,13 @@ func TestEveryProblemHasItsReason(t *testing.T) {
 }
 
 func TestTextFromTheNetworkIsCleaned(t *testing.T) {
-	for in, want := range map[string]string{
-		"OK":                        "OK",
-		" two\r\nlines\x00 ":        "two  lines",
-		"\xff\xfe":                  "",
-		strings.Repeat("x", 10_000): strings.Repeat("x", 200) + "…",
+	for _, c := range [][2]string{
+		{"OK", "OK"},
+		{" two\r\nlines\x00 ", "two  lines"},
+		{"\xff\xfe", ""},
+		{strings.Repeat("x", 10_000), strings.Repeat("x", 200) + "…"},
 	} {
+		in, want := c[0], c[1]
 		if got := clean(in); got != want {
 			t.Errorf("%q: got %q", in, got)
 		}

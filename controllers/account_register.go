@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -99,16 +100,18 @@ func publish(f accountFacts, status *v1.SoftphoneAccountStatus, c conditionSet, 
 	since := metav1.NewTime(r.Since).Rfc3339Copy()
 	status.State, status.Since = lineStates[r.State], &since
 	status.Server, status.Contact = clean(r.Server), clean(r.Contact)
-	status.Code, status.Reason, status.GrantedSeconds = int32(r.LastCode), clean(r.LastReason), int32(r.GrantedSeconds)
-	if status.Reason == "" {
-		status.Reason = string(r.Problem)
-	}
+	status.Code, status.Reason, status.GrantedSeconds = int32(r.LastCode), phrase(r), int32(r.GrantedSeconds)
 	switch r.State {
 	case delivery.Registered:
-		c.set(v1.ConditionRegistered, metav1.ConditionTrue, v1.ReasonRegistered, "registered at "+status.Server+answer(status, ": "))
+		c.set(v1.ConditionRegistered, metav1.ConditionTrue, v1.ReasonRegistered, "registered at "+status.Server+": "+answer(status))
 	case delivery.Idle:
 		c.set(v1.ConditionRegistered, metav1.ConditionFalse, v1.ReasonNotRegisteringByPolicy, "the line does not register, since its incoming call mode (icm) is off")
 	case delivery.Disabled:
+		if !suspended(f) { // the agent ends, and says goodbye for its lines first
+			status.State = v1.StatePending
+			c.set(v1.ConditionRegistered, metav1.ConditionFalse, v1.ReasonAgentNotReady, "agent "+f.placed.agent+" has un-registered the line: its pod is ending, another follows")
+			return
+		}
 		c.set(v1.ConditionRegistered, metav1.ConditionFalse, v1.ReasonSuspended, "the line is suspended")
 	case delivery.Registering:
 		c.set(v1.ConditionRegistered, metav1.ConditionUnknown, v1.ReasonRegistering, "waiting for the registrar's answer")
@@ -118,12 +121,26 @@ func publish(f accountFacts, status *v1.SoftphoneAccountStatus, c conditionSet, 
 	}
 }
 
-// answer is the registrar's last answer as "200 OK" behind a separator, or nothing.
-func answer(status *v1.SoftphoneAccountStatus, separator string) string {
-	if status.Code == 0 {
-		return ""
+// phrase is the registrar's reason phrase alone; without an answer, the agent's
+// words for what happened, else the problem's name.
+func phrase(r delivery.LineReport) string {
+	said := clean(r.LastReason)
+	if r.LastCode > 0 { // "401 Unauthorized: a hint of the agent's"
+		said = strings.TrimPrefix(said, strconv.Itoa(r.LastCode))
+		said, _, _ = strings.Cut(said, ": ")
 	}
-	return separator + strings.TrimSpace(itoa(status.Code)+" "+status.Reason)
+	if said = strings.TrimSpace(said); said == "" {
+		said = string(r.Problem)
+	}
+	return said
+}
+
+// answer is the registrar's last answer as "200 OK"; "no answer" when there was none.
+func answer(status *v1.SoftphoneAccountStatus) string {
+	if status.Code == 0 {
+		return "no answer"
+	}
+	return strings.TrimSpace(strconv.Itoa(int(status.Code)) + " " + status.Reason)
 }
 
 // clean makes text that came over the network fit for a status: one line of

@@ -24,12 +24,12 @@ import (
 // the status of agents; update on their finalizers is what the API server asks
 // of whoever names them as a blocking owner.
 //
-// +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphoneagents,verbs=get;list;watch
+// +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphoneagents,verbs=list;watch
 // +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphoneagents/status,verbs=patch
 // +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphoneagents/finalizers,verbs=update
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create;patch
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=list;watch
 
 // agentReconciler delivers the lines of agents, keeps their pods and follows
 // their reports.

@@ -7,8 +7,8 @@ import (
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
-// reserve is what agent.json and the credentials of a thousand lines need beside the documents.
-const reserve = 200_000
+// reserve is what agent.json and the credentials of an agent with the most lines need beside the documents.
+const reserve = 100_000
 
 // fit keeps the documents within what one Secret can hold. When they are too
 // long together, the longest that grew go back to what they were, and are marked

@@ -56,7 +56,7 @@ func (r *agentReconciler) peers(ctx context.Context, agent *v1.SoftphoneAgent, s
 		}
 		out = append(out, peer{
 			name:     a.Name,
-			ready:    readiness(a) && pod != nil && pod.DeletionTimestamp == nil && pod.Status.PodIP != "" && pod.Status.PodIP == a.Status.Address,
+			ready:    agentReady(a) && pod != nil && pod.DeletionTimestamp == nil && pod.Status.PodIP != "" && pod.Status.PodIP == a.Status.Address,
 			outdated: pod != nil && pod.Annotations[podspec.AnnotationTemplate] != want.Annotations[podspec.AnnotationTemplate],
 		})
 	}

@@ -55,7 +55,7 @@ func (s conditionSet) write(v verdict) {
 	}
 }
 
-// condition gives the reason of a condition when it has the status, else "".
+// conditionIs tells whether a condition is there with a status.
 func conditionIs(conditions []metav1.Condition, condition string, status metav1.ConditionStatus) bool {
 	return meta.IsStatusConditionPresentAndEqual(conditions, condition, status)
 }

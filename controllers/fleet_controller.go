@@ -8,7 +8,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,8 +20,8 @@ import (
 // server-side apply needs; they are deleted with the last agent.
 //
 // +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphonefleets/status,verbs=patch
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=list;watch;create;patch;delete
 
 // fleetReconciler guards the agents of a fleet and sums the fleet up. A fleet
 // without an object (default) has no status, but is guarded all the same.
@@ -122,9 +121,4 @@ func (r *fleetReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesRawSource(r.wakeup.source()).
 		WithOptions(options(2)).
 		Complete(r)
-}
-
-// agentReady tells whether the agent is Ready.
-func agentReady(a *v1.SoftphoneAgent) bool {
-	return conditionIs(a.Status.Conditions, v1.ConditionReady, metav1.ConditionTrue)
 }

@@ -215,11 +215,10 @@ type fakeAgent struct {
 	registrar func(name, document string) delivery.LineReport
 	server    *httptest.Server
 
-	mu       sync.Mutex
-	files    map[string][]byte
-	report   delivery.Report
-	rejected map[string]string
-	changed  chan struct{} // closed and replaced at every change
+	mu      sync.Mutex
+	files   map[string][]byte
+	report  delivery.Report
+	changed chan struct{} // closed and replaced at every change
 }
 
 func newFakeAgent(name, ip string, registrar func(name, document string) delivery.LineReport) *fakeAgent {

@@ -193,7 +193,7 @@ func TestFleets(t *testing.T) {
 	if got := w.registered("alice"); got.Status.Agent != "edge-0" {
 		t.Errorf("got agent %s", got.Status.Agent)
 	}
-	if json := string(w.files("edge-0")[delivery.AgentFile]); !strings.Contains(json, `"noAnswerSeconds": 7`) || !strings.Contains(json, `"concurrentCalls": 3`) || !strings.Contains(json, `"cellular"`) {
+	if json := string(w.files("edge-0")[delivery.AgentFile]); !strings.Contains(json, `"noAnswerSeconds":7`) || !strings.Contains(json, `"concurrentCalls":3`) || !strings.Contains(json, `"cellular"`) {
 		t.Errorf("agent.json: %s", json)
 	}
 	await(w, "edge", &v1.SoftphoneFleetList{}, func(f *v1.SoftphoneFleet) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -148,7 +149,7 @@ func (l lookups) linesOfAgent() handler.EventHandler {
 		if o == nil {
 			o = before
 		}
-		all := before == nil || after == nil || readiness(before) != readiness(after)
+		all := before == nil || after == nil || readinessChanged(before, after)
 		var out requests
 		for name, b := range is {
 			if all || was[name] != b {
@@ -176,8 +177,13 @@ func agentBindings(o client.Object) map[string]v1.LineBinding {
 	return out
 }
 
-func readiness(o client.Object) bool {
-	return conditionIs(o.(*v1.SoftphoneAgent).Status.Conditions, v1.ConditionReady, "True")
+func readinessChanged(before, after client.Object) bool {
+	return agentReady(before.(*v1.SoftphoneAgent)) != agentReady(after.(*v1.SoftphoneAgent))
+}
+
+// agentReady tells whether the agent is Ready.
+func agentReady(a *v1.SoftphoneAgent) bool {
+	return conditionIs(a.Status.Conditions, v1.ConditionReady, metav1.ConditionTrue)
 }
 
 // agentsOfAccount: the agents that hold the line, when what the user wrote changed.
@@ -219,7 +225,7 @@ func (l lookups) agentsOfFleet() handler.EventHandler {
 // rolled out, when its readiness changed or it is gone.
 func (l lookups) peersOfAgent() handler.EventHandler {
 	return changes(func(ctx context.Context, before, after client.Object) requests {
-		if before == nil || after != nil && readiness(before) == readiness(after) {
+		if before == nil || after != nil && !readinessChanged(before, after) {
 			return nil
 		}
 		fleet := before.(*v1.SoftphoneAgent).Spec.Fleet

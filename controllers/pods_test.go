@@ -25,7 +25,7 @@ func (w *world) running(name string) *corev1.Pod {
 	return w.pod(name, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning && p.DeletionTimestamp == nil })
 }
 
-// healthyAt waits until an agent reports from the address of the pod.
+// readyAt waits until an agent reports from the address of the pod.
 func (w *world) readyAt(pod *corev1.Pod) {
 	w.t.Helper()
 	w.agent(pod.Name, func(a *v1.SoftphoneAgent) bool {

@@ -99,15 +99,15 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := mgr.Add(reader); err != nil {
 		return fmt.Errorf("report reader: %w", err)
 	}
-	objects := objects{cached: mgr.GetClient(), live: mgr.GetAPIReader()}
+	referenced := objects{cached: mgr.GetClient(), live: mgr.GetAPIReader()}
 	for _, r := range []interface{ SetupWithManager(ctrl.Manager) error }{
 		&accountReconciler{
-			Client: mgr.GetClient(), objects: objects, reader: reader, wakeup: accounts, memo: newRenderings(),
+			Client: mgr.GetClient(), objects: referenced, reader: reader, wakeup: accounts, memo: newRenderings(),
 			events: mgr.GetEventRecorder("softphone-operator"), writes: rate.NewLimiter(statusesPerSecond, statusesPerSecond),
 		},
 		&placementReconciler{Client: mgr.GetClient(), live: mgr.GetAPIReader(), reader: reader, wakeup: places},
 		&agentReconciler{
-			Client: mgr.GetClient(), objects: objects, reader: reader, wakeup: agents, image: o.AgentImage,
+			Client: mgr.GetClient(), objects: referenced, reader: reader, wakeup: agents, image: o.AgentImage,
 			writes: newSpacing(deliverInterval), counts: newSpacing(time.Second), touches: newTouches(), written: newWritten(),
 		},
 		&fleetReconciler{Client: mgr.GetClient(), reader: reader, wakeup: fleets, managerNamespace: o.ManagerNamespace, counts: newSpacing(time.Second)},

@@ -138,7 +138,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// apply creates or replaces objects written as YAML.
+// apply creates objects in the world's namespace.
 func (w *world) apply(objects ...client.Object) {
 	w.t.Helper()
 	for _, o := range objects {
@@ -218,7 +218,7 @@ func (w *world) registered(name string) *v1.SoftphoneAccount {
 	return w.account(name, isReady(v1.ReasonRegistered))
 }
 
-// settled is when a status speaks of the object as it is.
+// isReady wants a line that is ready for a reason, with its newest settings in force.
 func isReady(reason string) func(*v1.SoftphoneAccount) bool {
 	return func(a *v1.SoftphoneAccount) bool {
 		c := condition(a.Status.Conditions, v1.ConditionReady)
@@ -227,6 +227,7 @@ func isReady(reason string) func(*v1.SoftphoneAccount) bool {
 	}
 }
 
+// isStalled wants an account that its user must mend for a reason.
 func isStalled(reason string) func(*v1.SoftphoneAccount) bool {
 	return func(a *v1.SoftphoneAccount) bool {
 		c := condition(a.Status.Conditions, v1.ConditionStalled)

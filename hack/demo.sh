@@ -17,7 +17,7 @@ own_cluster() {
   step "images of the operator and the agent"
   go run ./hack/image
   bin/cluster load .cluster/images/*.tar
-  IMG=voip.softphone.dev/manager:dev AGENT_IMG=voip.softphone.dev/agent:dev
+  own=1 IMG=voip.softphone.dev/manager:dev AGENT_IMG=voip.softphone.dev/agent:dev
 }
 
 up() {
@@ -30,6 +30,10 @@ up() {
 
   step "the operator"
   hack/deploy.sh apply "$IMG" "$AGENT_IMG"
+  if [ -n "${own:-}" ]; then # the tag stays the same when the program changes
+    kubectl rollout restart -n softphone-system deployment/softphone-manager
+    kubectl rollout status -n softphone-system deployment/softphone-manager --timeout=120s
+  fi
 
   step "two lines: kubectl apply -f config/demo/accounts.yaml"
   sed "s/registrar\.test/${DEMO_REGISTRAR:-registrar.test}/" config/demo/accounts.yaml | kubectl apply -f -

@@ -111,6 +111,9 @@ func (c *call) reinvited(req *sip.Request, tx sip.ServerTransaction) *sip.Respon
 		i.respond(reply(req, code)) // "the session parameters MUST remain unchanged" (§14.1)
 		return nil
 	}
+	if !i.owed {
+		return nil // cancelled meanwhile; the 2xx before it may still be unacknowledged
+	}
 	// An INVITE that counts on says that the 2xx before it arrived, too.
 	c.invite, c.acks = i, tx.Acks()
 	c.dialog.refresh(req)

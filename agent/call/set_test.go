@@ -79,6 +79,15 @@ func TestOutside(t *testing.T) {
 	})
 }
 
+func TestAMessageOutsideIsTakenWhenTheAccountAllowsIt(t *testing.T) {
+	simulate(t, func(o *call.Options) { o.Account.AllowMessage = true }, func(b *bench) {
+		p := &caller{b: b, callID: "text", seq: 1}
+		if got := b.deliver(p.head("MESSAGE", "")...).codes(); got != "200" {
+			b.t.Errorf("MESSAGE answered %q; Allow says %v", got, b.set.Allow())
+		}
+	})
+}
+
 func TestTheSameINVITEByTwoPaths(t *testing.T) {
 	simulate(t, autoAnswer, func(b *bench) {
 		b.invite("a", sdpBody(offerPCMU)...).ack()
@@ -203,6 +212,7 @@ func TestDialRefusesWhatItCannotDo(t *testing.T) {
 		"a time before the answer":   {call.Dial{To: "1", Seconds: -1}, call.ErrBadValue},
 		"a tone nobody hears":        {call.Dial{To: "1", ToneHz: 1e9}, call.ErrBadValue},
 		"a negative tone":            {call.Dial{To: "1", ToneHz: -440}, call.ErrBadValue},
+		"TLS that is not there":      {call.Dial{To: "sips:bob@pbx.test"}, call.ErrBadTarget},
 		"an empty SIP URI":           {call.Dial{To: "sip:"}, call.ErrBadTarget},
 		"a URI with spaces":          {call.Dial{To: "sip:a b@c"}, call.ErrBadTarget},
 		"a web page":                 {call.Dial{To: "https://pbx.test/x"}, call.ErrBadTarget},

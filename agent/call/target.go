@@ -21,8 +21,11 @@ func parseTarget(to, host string) (sip.Uri, error) {
 	}
 	scheme, rest, _ := strings.Cut(to, ":")
 	switch strings.ToLower(scheme) {
-	case "sip", "sips":
+	case "sip":
 		return parseSIP(to)
+	case "sips":
+		// "TLS MUST be used" all the way (RFC 3261 §19.1): not over the UDP we have.
+		return sip.Uri{}, fmt.Errorf("%w: sips needs TLS, and calls go out by UDP: %q", ErrBadTarget, clip(to))
 	case "tel":
 		number, _, _ := strings.Cut(rest, ";")
 		return parseTarget(number, host)

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -37,9 +37,18 @@ func (p *pretender) Ready() (bool, string) { return p.notReady == "", p.notReady
 func (p *pretender) Status() Status {
 	return Status{
 		Agent:    AgentStatus{Name: "agent-0"},
-		Lines:    []LineStatus{{Name: "alice", State: delivery.Registered}},
+		Lines:    []LineStatus{{Name: "alice", State: delivery.Registered, ExpiresAt: time.Now()}},
 		Rejected: []delivery.Rejected{{File: "bob.xml", Reason: "bob.xml:1:1: no"}},
-		Calls:    []call.Record{},
+		Calls:    []call.Record{ended()},
+	}
+}
+
+// ended is the record of a call that has all there is to tell.
+func ended() call.Record {
+	measured := 1.5
+	return call.Record{
+		ID: "call-1", Line: "alice", State: call.Ended, Codec: "PCMU/8000",
+		RTP: call.RTP{JitterMs: &measured, RTTMs: &measured}, MOS: &measured, End: &call.End{Code: 200, By: call.Remote},
 	}
 }
 
@@ -55,7 +64,7 @@ func (p *pretender) Call(id string) (call.Record, error) {
 	if id != "call-1" {
 		return call.Record{}, fmt.Errorf("%w: %q", call.ErrNoCall, id)
 	}
-	return call.Record{ID: id, Line: "alice", State: call.Established}, p.err
+	return ended(), p.err
 }
 
 func (p *pretender) Hangup(id string) error {
@@ -172,6 +181,7 @@ func TestRefusalsAndTheirCodes(t *testing.T) {
 		{"bad target", `{"line":"a","to":"<"}`, call.ErrBadTarget, 400, "BadTarget"},
 		{"bad header", `{"line":"a","to":"b"}`, call.ErrBadHeader, 400, "BadHeader"},
 		{"bad digits", `{"line":"a","to":"b"}`, call.ErrBadDigits, 400, "BadDigits"},
+		{"a value out of range", `{"line":"a","to":"b","seconds":2000000}`, call.ErrBadValue, 400, "BadValue"},
 		{"no such flow", `{"line":"a","to":"b","flow":"x"}`, ErrNoFlow, 400, "UnknownFlow"},
 		{"no such host", `{"line":"a","to":"b"}`, ua.ErrHostNotFound, 502, "HostNotFound"},
 		{"DNS silent", `{"line":"a","to":"b"}`, ua.ErrDNS, 502, "DNSFailure"},
@@ -209,7 +219,7 @@ func TestRefusalsAndTheirCodes(t *testing.T) {
 func TestACallIsShownAndEnded(t *testing.T) {
 	agent := &pretender{}
 	url := serve(t, Options{Agent: agent, Control: true})
-	if code, body := ask(t, "GET", url+"/calls/call-1", ""); code != 200 || !strings.Contains(body, `"state": "established"`) {
+	if code, body := ask(t, "GET", url+"/calls/call-1", ""); code != 200 || !strings.Contains(body, `"state": "ended"`) {
 		t.Errorf("%d %s", code, body)
 	}
 	if code, body := ask(t, "GET", url+"/calls/nobody", ""); code != 404 || !strings.Contains(body, "UnknownCall") {
@@ -220,24 +230,41 @@ func TestACallIsShownAndEnded(t *testing.T) {
 	}
 }
 
-// TestStatuszHasTheNamesOthersScriptAgainst holds the JSON names.
+// TestStatuszHasTheNamesOthersScriptAgainst holds the JSON names, letter by
+// letter, and that a call tells the same in /statusz and in /calls/{id}.
 func TestStatuszHasTheNamesOthersScriptAgainst(t *testing.T) {
-	_, body := ask(t, "GET", serve(t, Options{Agent: &pretender{}, Control: true})+"/statusz", "")
-	var got struct {
-		Lines    []map[string]any
-		Rejected []map[string]any
-		Calls    []any
-	}
-	if err := json.NewDecoder(bytes.NewBufferString(body)).Decode(&got); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"name", "state", "server", "contact", "lastCode", "lastReason", "configHash", "effectiveHash"} {
-		if _, there := got.Lines[0][name]; !there {
-			t.Errorf("a line has no %s: %s", name, body)
+	url := serve(t, Options{Agent: &pretender{}, Control: true})
+	decode := func(path string, into any) {
+		t.Helper()
+		_, body := ask(t, "GET", url+path, "")
+		if err := json.Unmarshal([]byte(body), into); err != nil {
+			t.Fatalf("%s: %v", path, err)
 		}
 	}
-	if got.Rejected[0]["file"] != "bob.xml" || got.Rejected[0]["reason"] == "" || got.Calls == nil {
-		t.Errorf("rejected or calls: %s", body)
+	var all, one map[string]any
+	decode("/statusz", &all)
+	decode("/calls/call-1", &one)
+	first := func(list string) map[string]any {
+		entries, _ := all[list].([]any)
+		if len(entries) != 1 {
+			t.Fatalf("%s: %v", list, all[list])
+		}
+		return entries[0].(map[string]any)
+	}
+	within := func(where string, object map[string]any, names string) {
+		t.Helper()
+		for name := range strings.FieldsSeq(names) {
+			if _, there := object[name]; !there {
+				t.Errorf("%s has no %s: %v", where, name, object)
+			}
+		}
+	}
+	within("a line", first("lines"), "name state server contact expiresAt lastCode lastReason configHash effectiveHash")
+	within("a refused file", first("rejected"), "file reason")
+	for where, c := range map[string]map[string]any{"a call of statusz": first("calls"), "a call": one} {
+		within(where, c, "id line direction remote state codec protection nat rtp dtmf mos end")
+		within("rtp of "+where, c["rtp"].(map[string]any), "sent received lost jitterMs rttMs")
+		within("end of "+where, c["end"].(map[string]any), "code reason by")
 	}
 }
 

@@ -104,6 +104,7 @@ var kinds = []struct {
 	{call.ErrBadTarget, http.StatusBadRequest, "BadTarget"},
 	{call.ErrBadHeader, http.StatusBadRequest, "BadHeader"},
 	{call.ErrBadDigits, http.StatusBadRequest, "BadDigits"},
+	{call.ErrBadValue, http.StatusBadRequest, "BadValue"},
 	{ErrNoFlow, http.StatusBadRequest, "UnknownFlow"},
 	{ua.ErrHostNotFound, http.StatusBadGateway, "HostNotFound"},
 	{ua.ErrDNS, http.StatusBadGateway, "DNSFailure"},

@@ -2,7 +2,6 @@ package media
 
 import (
 	"net/netip"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +13,6 @@ import (
 
 // rtcpSeen notes the RTCP on a network.
 type rtcpSeen struct {
-	mu      sync.Mutex
 	packets []rtcp.Packet
 	at      []time.Duration
 }

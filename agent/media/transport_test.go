@@ -107,7 +107,7 @@ func TestTheKernelChoosesAPairWithoutARange(t *testing.T) {
 // eventually waits for a condition of real sockets and clocks.
 func eventually(t *testing.T, what string, met func() bool) {
 	t.Helper()
-	deadline, poll := time.After(20*time.Second), time.NewTicker(10*time.Millisecond)
+	deadline, poll := time.After(time.Minute), time.NewTicker(10*time.Millisecond)
 	defer poll.Stop()
 	for !met() {
 		select {
@@ -136,10 +136,10 @@ func TestCallOverRealSockets(t *testing.T) {
 			start(t, b, agreed(a.LocalRTP().String()), Echo{})
 			eventually(t, "a rated call with a round trip and a clean tone", func() bool {
 				st := a.Stats()
-				return st.MOS != nil && st.RTTMs != nil && st.Peer != nil && st.Heard != nil &&
+				return st.MOS != nil && st.RTTMs != nil && *st.RTTMs < 1000 && st.Peer != nil && st.Heard != nil &&
 					math.Abs(st.Heard.FrequencyHz-1000) < 3 && math.Abs(st.Heard.LevelDBm0+10) < 0.5
 			})
-			if st := a.Stats(); st.Lost != 0 || st.Refused > 1 || st.SendErrors != 0 || *st.MOS < 1 || *st.MOS > 4.5 || *st.RTTMs > 1000 {
+			if st := a.Stats(); st.Lost != 0 || st.Refused > 1 || st.SendErrors != 0 || *st.MOS < 1 || *st.MOS > 4.5 {
 				t.Errorf("%+v, MOS %.2f, round trip %.2f ms", st, *st.MOS, *st.RTTMs)
 			}
 		})

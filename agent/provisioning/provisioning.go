@@ -13,6 +13,7 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -94,6 +95,8 @@ type Source struct {
 
 	lastRaw  string // hash of what was read last, good or not
 	rejected []delivery.Rejected
+	unread   bool // a file that is there could not be read: it may be later
+	polling  bool // the file system does not tell of changes, and that was said
 }
 
 // lineFile is the last good content of one file.
@@ -113,6 +116,7 @@ func New(o Options) (*Source, error) {
 	if o.Dir == "" {
 		return nil, errors.New("no directory of accounts given")
 	}
+	o.Dir = filepath.Clean(o.Dir) // the way file events spell it
 	o.Quiet = cmp.Or(o.Quiet, 10*time.Millisecond)
 	o.Poll = cmp.Or(o.Poll, 2*time.Second)
 	if o.Log == nil {
@@ -129,6 +133,7 @@ func (s *Source) Read() (snap Snapshot, changed bool, err error) {
 	if err != nil {
 		return Snapshot{}, false, err
 	}
+	s.unread = len(raw.failed) > 0
 	if sum := raw.sum(); sum != s.lastRaw {
 		s.lastRaw, changed = sum, true
 		s.take(raw)

@@ -1,10 +1,13 @@
 package provisioning
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -219,23 +222,30 @@ func watching(t *testing.T, o Options) <-chan Snapshot {
 	if err != nil {
 		t.Fatal(err)
 	}
+	snapshots := make(chan Snapshot, 1000)
+	runWatch(t, s, func(s Snapshot) { snapshots <- s })
+	return snapshots
+}
+
+// runWatch runs Watch until the test is over.
+func runWatch(t *testing.T, s *Source, yield func(Snapshot)) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	snapshots, done := make(chan Snapshot, 100), make(chan error, 1)
-	go func() { done <- s.Watch(ctx, func(s Snapshot) { snapshots <- s }) }()
+	done := make(chan error, 1)
+	go func() { done <- s.Watch(ctx, yield) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Watch: %v", err)
 		}
 	})
-	return snapshots
 }
 
 // await waits for the snapshot that holds what is wanted, and tells how long it took.
 func await(t *testing.T, snapshots <-chan Snapshot, want string) time.Duration {
 	t.Helper()
 	began, last := time.Now(), "nothing"
-	limit := time.After(10 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		select {
 		case s := <-snapshots:
@@ -248,19 +258,22 @@ func await(t *testing.T, snapshots <-chan Snapshot, want string) time.Duration {
 	}
 }
 
+// TestWatchIsQuick edits a file under a watch that never polls. The median
+// counts: a busy machine may hold up a few edits, not half of them.
 func TestWatchIsQuick(t *testing.T) {
 	dir := t.TempDir()
 	snapshots := watching(t, Options{Dir: dir, Poll: time.Hour})
 	await(t, snapshots, "")
-	var slowest time.Duration
-	for i := range 20 {
+	var took []time.Duration
+	for i := range 21 {
 		password := fmt.Sprint("p", i)
 		write(t, dir, "alice.xml", accountXML("alice", password))
-		slowest = max(slowest, await(t, snapshots, "alice=alice:"+password))
+		took = append(took, await(t, snapshots, "alice=alice:"+password))
 	}
-	t.Logf("slowest of 20 edits: %v", slowest)
-	if slowest > 500*time.Millisecond { // 50 ms is the goal; the machine of a test may be busy
-		t.Errorf("an edit took %v", slowest)
+	slices.Sort(took)
+	t.Logf("21 edits: median %v, slowest %v", took[10], took[20])
+	if took[10] > 500*time.Millisecond { // 50 ms is the goal
+		t.Errorf("half of the edits took %v and more", took[10])
 	}
 }
 
@@ -284,6 +297,118 @@ func TestWatchSurvivesTheDirectory(t *testing.T) {
 	await(t, snapshots, "alice=alice:2")
 	write(t, dir, "alice.xml", accountXML("alice", "3"))
 	await(t, snapshots, "alice=alice:3")
+}
+
+// TestPollFindsWhatEventsDoNotTell edits in place where no event comes from:
+// behind a link to a file elsewhere.
+func TestPollFindsWhatEventsDoNotTell(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	write(t, elsewhere, "alice", accountXML("alice", "1"))
+	if err := os.Symlink(filepath.Join(elsewhere, "alice"), filepath.Join(dir, "alice.xml")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Options{Dir: dir, Poll: 5 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshots := make(chan Snapshot, 100)
+	first := func() { write(t, elsewhere, "alice", accountXML("alice", "changed while the first was taken over")) }
+	runWatch(t, s, func(snap Snapshot) {
+		snapshots <- snap
+		if first != nil {
+			first()
+			first = nil
+		}
+	})
+	await(t, snapshots, "alice=alice:changed while the first was taken over")
+	write(t, elsewhere, "alice", accountXML("alice", "two"))
+	await(t, snapshots, "alice=alice:two")
+}
+
+// TestAFileThatCannotBeReadIsTriedAgain: what keeps us from a file may go
+// without an event and without another look of the directory.
+func TestAFileThatCannotBeReadIsTriedAgain(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "alice.xml", accountXML("alice", "1"))
+	if err := os.Symlink("loop.xml", filepath.Join(dir, "loop.xml")); err != nil { // a loop: there, but unreadable
+		t.Fatal(err)
+	}
+	s, err := New(Options{Dir: dir, Poll: 5 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if snap, _, err := s.Read(); err != nil || rejectedFiles(snap) != "loop.xml" || !s.unread {
+		t.Errorf("rejected %q, to be tried again %v, %v", rejectedFiles(snap), s.unread, err)
+	}
+	if err := os.Remove(filepath.Join(dir, "loop.xml")); err != nil {
+		t.Fatal(err)
+	}
+	if snap, _, err := s.Read(); err != nil || rejectedFiles(snap) != "" || s.unread {
+		t.Errorf("rejected %q, to be tried again %v, %v", rejectedFiles(snap), s.unread, err)
+	}
+}
+
+// TestADirectoryThatIsAwayIsReadWhenItIsBack: the very same directory comes
+// back, so that it looks as it did before it went.
+func TestADirectoryThatIsAwayIsReadWhenItIsBack(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "lines")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "alice.xml", accountXML("alice", "1"))
+	snapshots := watching(t, Options{Dir: dir + "/", Poll: 5 * time.Millisecond}) // as people type it
+	await(t, snapshots, "alice=alice:1")
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir+".away", "alice.xml", accountXML("alice", "2"))
+	if err := os.Rename(dir+".away", dir); err != nil {
+		t.Fatal(err)
+	}
+	await(t, snapshots, "alice=alice:2")
+}
+
+// TestWhatCannotBeWatchedIsSaidOnce polls a directory that is not there.
+func TestWhatCannotBeWatchedIsSaidOnce(t *testing.T) {
+	var log bytes.Buffer
+	s, err := New(Options{Dir: filepath.Join(t.TempDir(), "nowhere"), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if events, closeWatcher := s.events(); events != nil {
+			t.Error("events of nothing")
+			closeWatcher()
+		}
+	}
+	if n := strings.Count(log.String(), "cannot be watched"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, log.String())
+	}
+}
+
+// TestADirectoryThatNeverHoldsStill gives nothing rather than half of it.
+func TestADirectoryThatNeverHoldsStill(t *testing.T) {
+	m := &mount{t: t, dir: t.TempDir()}
+	m.swap(map[string]string{"a.xml": accountXML("a", "1")})
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				m.swap(map[string]string{"a.xml": accountXML("a", fmt.Sprint(i))})
+			}
+		}
+	}()
+	for range 200 {
+		if raw, err := readDir(m.dir, ""); err == nil && len(raw.content) != 1 {
+			t.Errorf("%d files, no error", len(raw.content))
+		}
+	}
+	close(stop)
+	<-done
 }
 
 // mount is a directory that changes the way kubelet changes a mounted Secret.

@@ -23,6 +23,9 @@ const dataLink = "..data"
 // maxFileBytes bounds one file; an account document may be 1 MiB.
 const maxFileBytes = 1 << 20
 
+// maxReadings bounds how often a directory that moves under us is read anew.
+const maxReadings = 100
+
 // rawFiles is what one reading of the directory found.
 type rawFiles struct {
 	content map[string][]byte
@@ -44,17 +47,18 @@ func (r rawFiles) sum() string {
 
 // readDir reads every file that belongs to the agent, all from one generation
 // of a mounted volume: the link is followed once, and the reading is repeated
-// when the link moved meanwhile.
+// when the link moved meanwhile. What was read of a generation that is being
+// removed is never given out: a file that is missing would end a line.
 func readDir(dir, caFile string) (rawFiles, error) {
-	for attempt := 0; ; attempt++ {
+	for range maxReadings {
 		generation := resolve(dir)
 		raw, err := readFiles(generation)
-		moved := resolve(dir) != generation
-		if !moved || attempt == 9 {
+		if resolve(dir) == generation {
 			raw.read(bundle, caFile)
 			return raw, err
 		}
 	}
+	return rawFiles{}, fmt.Errorf("accounts directory: replaced during each of %d readings", maxReadings)
 }
 
 // stamp is what a look from outside tells of the directory: it differs when

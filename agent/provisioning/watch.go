@@ -15,6 +15,7 @@ func (s *Source) Watch(ctx context.Context, yield func(Snapshot)) error {
 	// Watching begins before the first reading: no change falls in between.
 	events, closeWatcher := s.events()
 	defer func() { closeWatcher() }()
+	seen := stamp(s.opts.Dir, s.opts.CAFile)
 	snap, _, err := s.Read()
 	if err != nil {
 		return err
@@ -22,7 +23,7 @@ func (s *Source) Watch(ctx context.Context, yield func(Snapshot)) error {
 	yield(snap)
 	poll := time.NewTicker(s.opts.Poll)
 	defer poll.Stop()
-	complained, seen := false, stamp(s.opts.Dir, s.opts.CAFile)
+	complained := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -34,24 +35,26 @@ func (s *Source) Watch(ctx context.Context, yield func(Snapshot)) error {
 			}
 			s.settle(ctx, events)
 		case <-poll.C:
-			if events == nil {
+			unwatched := events == nil
+			if unwatched {
 				events, closeWatcher = s.events()
 			}
-			now := stamp(s.opts.Dir, s.opts.CAFile)
-			if now == seen && now != "" {
+			// Without a watcher until now the stamp is not enough: two changes
+			// within one tick of the file system's clock leave the same one.
+			if now := stamp(s.opts.Dir, s.opts.CAFile); !unwatched && now == seen && now != "" && !s.unread {
 				continue
 			}
-			seen = now
 		}
+		now := stamp(s.opts.Dir, s.opts.CAFile) // before the reading: what changes during it shows at the next poll
 		snap, changed, err := s.Read()
-		if err != nil {
+		if err != nil { // not seen: the next poll tries again
 			if !complained {
 				s.opts.Log.Error("accounts directory unreadable, the last snapshot stays in force", "error", err)
 			}
 			complained = true
 			continue
 		}
-		complained = false
+		complained, seen = false, now
 		if changed {
 			yield(snap)
 		}
@@ -90,9 +93,13 @@ func (s *Source) events() (events <-chan struct{}, closeWatcher func()) {
 		}
 	}
 	if err != nil {
-		s.opts.Log.Warn("directory cannot be watched, polling it", "dir", s.opts.Dir, "every", s.opts.Poll, "error", err)
+		if !s.polling { // it is tried at every poll; once is enough to say so
+			s.opts.Log.Warn("directory cannot be watched, polling it", "dir", s.opts.Dir, "every", s.opts.Poll, "error", err)
+		}
+		s.polling = true
 		return nil, func() {}
 	}
+	s.polling = false
 	ticks, done := make(chan struct{}, 1), make(chan struct{})
 	go func() {
 		defer close(done)

@@ -1,6 +1,7 @@
 package ua
 
 import (
+	"net/netip"
 	"regexp"
 	"testing"
 
@@ -50,4 +51,21 @@ func FuzzRequestUser(f *testing.F) {
 			t.Errorf("%q: admitted for %q, handled for %q", line, user, parsed)
 		}
 	})
+}
+
+func BenchmarkStranger(b *testing.B) {
+	e := &Endpoint{branches: "z9hG4bKsecret"}
+	unbind, err := e.Bind("k3x", &testLine{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer unbind()
+	datagram := []byte("INVITE sip:1000@10.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\r\n\r\n")
+	from := netip.MustParseAddrPort("192.0.2.1:5060")
+	b.ReportAllocs()
+	for b.Loop() {
+		if e.admit(datagram, from) {
+			b.Fatal("admitted")
+		}
+	}
 }

@@ -42,7 +42,7 @@ func TestRequestsLeaveFromTheListeningPort(t *testing.T) {
 	e := listen(t, func(c *Config) { c.Bind = netip.AddrPort{} })
 	p := newPeer(t)
 	go func() {
-		req, from := p.request()
+		req, from := p.fresh()
 		if int(from.Port()) != e.Port() {
 			t.Errorf("sent from port %d, listening on %d", from.Port(), e.Port())
 		}
@@ -71,7 +71,7 @@ func TestOnlyTheEndpointWritesVia(t *testing.T) {
 		req.AppendHeader(&sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: "UDP", Host: "192.0.2.1", Params: sip.NewParams()})
 	}
 	go func() {
-		got, from := p.request()
+		got, from := p.fresh()
 		if vias := got.GetHeaders("Via"); len(vias) != 1 || got.Via().Host != "127.0.0.1" {
 			t.Errorf("Via: %v", vias)
 		}
@@ -130,7 +130,7 @@ func TestClosedPortIsUnreachableAtOnce(t *testing.T) {
 	}
 	// Another line's request, at the same time, is none the worse for it.
 	go func() {
-		req, from := p.request()
+		req, from := p.fresh()
 		for range 20 {
 			_ = e.Keepalive(Candidate{Addr: dead})
 		}
@@ -158,14 +158,14 @@ func TestUnreachableAfterAnAnswerIsNoFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tx.Terminate()
-	invite, from := p.request()
+	invite, from := p.fresh()
 	p.answer(invite, from, 180)
-	if res := <-tx.Responses(); res.StatusCode != 180 {
+	if res := next(t, tx); res.StatusCode != 180 {
 		t.Fatalf("%d", res.StatusCode)
 	}
 	e.unreachable(p.addr(), errors.New("connection refused"))
 	p.answer(invite, from, 200)
-	if res := <-tx.Responses(); res.StatusCode != 200 {
+	if res := next(t, tx); res.StatusCode != 200 {
 		t.Errorf("%d", res.StatusCode)
 	}
 }
@@ -196,7 +196,7 @@ func TestLargeMessages(t *testing.T) {
 	e, p := listen(t), newPeer(t)
 	body := strings.Repeat("a=candidate\r\n", 1500)
 	go func() {
-		req, from := p.request()
+		req, from := p.fresh()
 		res := sip.NewResponseFromRequest(req, 200, "OK", req.Body())
 		p.sendTo(from, res.String())
 	}()
@@ -214,7 +214,7 @@ func TestTerminateEndsATransactionNobodyReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	invite, from := p.request()
+	invite, from := p.fresh()
 	p.answer(invite, from, 180)
 	tx.Terminate()
 	tx.Terminate()
@@ -230,11 +230,11 @@ func TestCancelAndAck(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tx.Terminate()
-	got, from := p.request()
+	got, from := p.fresh()
 	p.answer(got, from, 180)
-	<-tx.Responses()
+	next(t, tx)
 	go func() {
-		cancel, from := p.request()
+		cancel, from := p.fresh()
 		for header, want := range map[string]string{
 			"Via": got.Via().Value(), "From": got.From().Value(), "To": got.To().Value(), "Call-ID": got.CallID().Value(),
 			"CSeq": "1 CANCEL", "Route": "<sip:proxy.test>",
@@ -252,7 +252,7 @@ func TestCancelAndAck(t *testing.T) {
 	if err := e.Write(ack); err != nil {
 		t.Fatal(err)
 	}
-	if req, from := p.request(); !req.IsAck() || int(from.Port()) != e.Port() || req.Via().Value() == got.Via().Value() {
+	if req, from := p.fresh(); !req.IsAck() || int(from.Port()) != e.Port() || req.Via().Value() == got.Via().Value() {
 		t.Errorf("ACK from port %d:\n%s", from.Port(), req)
 	}
 }
@@ -270,15 +270,15 @@ func TestKeepalive(t *testing.T) {
 func TestDigestOverTheWire(t *testing.T) {
 	e, p := listen(t), newPeer(t)
 	go func() {
-		req, from := p.request()
+		req, from := p.fresh()
 		res := sip.NewResponseFromRequest(req, 407, "Proxy Authentication Required", nil)
 		res.AppendHeader(sip.NewHeader("Proxy-Authenticate", `Digest realm="sip.test", nonce="n", qop="auth"`))
 		p.sendTo(from, res.String())
 		// An INVITE's refusal is acknowledged by the transaction layer.
-		if ack, _ := p.request(); !ack.IsAck() {
+		if ack, _ := p.fresh(); !ack.IsAck() {
 			t.Errorf("no ACK but %s", ack.StartLine())
 		}
-		again, from := p.request()
+		again, from := p.fresh()
 		if h := again.GetHeader("Proxy-Authorization"); h == nil || again.CSeq().SeqNo != 2 || again.Via().Value() == req.Via().Value() {
 			t.Errorf("second attempt:\n%s", again)
 		}
@@ -292,7 +292,7 @@ func TestDigestOverTheWire(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer tx.Terminate()
-		res := <-tx.Responses()
+		res := next(t, tx)
 		if res.StatusCode == 603 {
 			return
 		}

@@ -9,8 +9,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// T1 of 20 ms makes a transaction time out in 1.3 s instead of 32 s.
-	sip.SetTimers(20*time.Millisecond, 160*time.Millisecond, 200*time.Millisecond)
+	// T1 of 30 ms makes a transaction time out in 1.9 s instead of 32 s.
+	sip.SetTimers(30*time.Millisecond, 240*time.Millisecond, 300*time.Millisecond)
 	sip.Timer_D = 500 * time.Millisecond
 	goleak.VerifyTestMain(m)
 }

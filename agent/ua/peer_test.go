@@ -37,6 +37,7 @@ func listen(t *testing.T, edit ...func(*Config)) *Endpoint {
 type peer struct {
 	t    *testing.T
 	conn *net.UDPConn
+	seen map[string]bool // requests received
 }
 
 func newPeer(t *testing.T) *peer {
@@ -46,7 +47,7 @@ func newPeer(t *testing.T) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	return &peer{t, c}
+	return &peer{t, c, make(map[string]bool)}
 }
 
 func (p *peer) addr() netip.AddrPort { return p.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
@@ -103,6 +104,43 @@ func (p *peer) request() (*sip.Request, netip.AddrPort) {
 		p.t.Fatalf("no request:\n%s", text)
 	}
 	return req, from
+}
+
+// fresh gives the next request that is not one sent again.
+func (p *peer) fresh() (*sip.Request, netip.AddrPort) {
+	p.t.Helper()
+	for {
+		req, from := p.request()
+		key := string(req.Method) + req.Via().Value()
+		if !p.seen[key] {
+			p.seen[key] = true
+			return req, from
+		}
+	}
+}
+
+// ask sends a request and gives the response to it, whatever else comes.
+func (p *peer) ask(e *Endpoint, text string) *sip.Response {
+	p.t.Helper()
+	p.send(e, text)
+	for {
+		res := p.response()
+		if branch, _ := res.Via().Params.Get("branch"); strings.Contains(text, ";branch="+branch+";") {
+			return res
+		}
+	}
+}
+
+// next gives a transaction's next response.
+func next(t *testing.T, tx sip.ClientTransaction) *sip.Response {
+	t.Helper()
+	select {
+	case res := <-tx.Responses():
+		return res
+	case <-tx.Done():
+		t.Fatalf("no response: %v", tx.Err())
+		return nil
+	}
 }
 
 // answer sends a response to a request that was received.

@@ -38,8 +38,8 @@ func TestRequestsGoToTheirLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server.t = t
-			server.send(e, server.message("INFO", tt.uri, "<sip:alice@sip.test>", "<"+tt.to+">"))
-			if res := server.response(); fmt.Sprint(res.StatusCode, " ", res.Reason) != tt.want {
+			res := server.ask(e, server.message("INFO", tt.uri, "<sip:alice@sip.test>", "<"+tt.to+">"))
+			if fmt.Sprint(res.StatusCode, " ", res.Reason) != tt.want {
 				t.Errorf("%d %s, want %s", res.StatusCode, res.Reason, tt.want)
 			}
 		})
@@ -50,8 +50,7 @@ func TestTheOnlyLineOfAServerTakesWhatNamesNobody(t *testing.T) {
 	e, server := listen(t), newPeer(t)
 	bind(t, e, "k3x", &testLine{servers: []netip.AddrPort{server.addr()}, aorUser: "alice", aorHost: "sip.test"})
 	for _, uri := range []string{"sip:127.0.0.1", "sip:4711@127.0.0.1"} {
-		server.send(e, server.message("INVITE", uri))
-		if res := server.response(); res.StatusCode != 200 {
+		if res := server.ask(e, server.message("INVITE", uri)); res.StatusCode != 200 {
 			t.Errorf("%s: %d %s", uri, res.StatusCode, res.Reason)
 		}
 	}
@@ -130,8 +129,7 @@ func TestAnswersOfTheUserAgent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server.t = t
-			server.send(e, server.message(tt.method, tt.uri, tt.edits...))
-			res := server.response()
+			res := server.ask(e, server.message(tt.method, tt.uri, tt.edits...))
 			if got := fmt.Sprint(res.StatusCode, " ", res.Reason); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
@@ -155,8 +153,7 @@ func TestLinesSayWhatTheyCan(t *testing.T) {
 	line := &capable{}
 	bind(t, e, "k3x", line)
 	for _, tt := range []struct{ method, want string }{{"OPTIONS", "200"}, {"MESSAGE", "200"}, {"XYZ", "200"}, {"INVITE", "405"}, {"CANCEL", "481"}} {
-		peer.send(e, peer.message(tt.method, "sip:k3x@x", "Max-Forwards: 70", "Require: 100REL"))
-		res := peer.response()
+		res := peer.ask(e, peer.message(tt.method, "sip:k3x@x", "Max-Forwards: 70", "Require: 100REL"))
 		if fmt.Sprint(res.StatusCode) != tt.want {
 			t.Errorf("%s: %d %s, want %s", tt.method, res.StatusCode, res.Reason, tt.want)
 		}
@@ -187,8 +184,7 @@ func TestAckAndCancelReachTheLine(t *testing.T) {
 		return len(line.got()) >= 3
 	})
 	invite := peer.message("INVITE", "sip:k3x@x")
-	peer.send(e, invite)
-	if res := peer.response(); res.StatusCode != 180 {
+	if res := peer.ask(e, invite); res.StatusCode != 180 {
 		t.Fatalf("%d", res.StatusCode)
 	}
 	peer.send(e, strings.NewReplacer("INVITE", "CANCEL").Replace(invite))
@@ -204,16 +200,15 @@ func TestPanicsCostOneRequest(t *testing.T) {
 	peer := newPeer(t)
 	line := &testLine{aorUser: "alice", onHandle: func(*sip.Request, sip.ServerTransaction) { panic("line bug") }}
 	bind(t, e, "k3x", line)
-	peer.send(e, peer.message("INVITE", "sip:k3x@x"))
-	if res := peer.response(); res.StatusCode != 500 {
+	res := peer.ask(e, peer.message("INVITE", "sip:k3x@x"))
+	if res.StatusCode != 500 {
 		t.Errorf("%d %s, want 500", res.StatusCode, res.Reason)
 	}
 	// In the reader itself: one datagram is lost, the next is served.
 	bind(t, e, "bad", badLine{line})
 	peer.send(e, peer.message("OPTIONS", "sip:127.0.0.1"))
 	eventually(t, "the reader's panic is counted", func() bool { return e.Stats().Panics == 2 })
-	peer.send(e, peer.message("OPTIONS", "sip:k3x@x"))
-	if res := peer.response(); res.StatusCode != 200 {
+	if res = peer.ask(e, peer.message("OPTIONS", "sip:k3x@x")); res.StatusCode != 200 {
 		t.Errorf("%d %s, want 200", res.StatusCode, res.Reason)
 	}
 	if n := strings.Count(log.String(), "panic caught"); n != 2 {

@@ -46,7 +46,6 @@ const (
 
 	ReasonPlacing       = "Placing"
 	ReasonRegistering   = "Registering"
-	ReasonDelivering    = "Delivering"
 	ReasonAgentNotReady = "AgentNotReady"
 	ReasonFleetNotFound = "FleetNotFound"
 	ReasonRollingOut    = "RollingOut"

@@ -11,11 +11,12 @@ type SoftphoneFleetSpec struct {
 	// +optional
 	Suspend *bool `json:"suspend,omitempty"`
 
-	// LinesPerAgent is the most lines one agent pod runs.
+	// LinesPerAgent is the most lines one agent pod runs. All their documents together must fit one Secret: 1.5 kB a line
+	// at the maximum.
 	// +optional
 	// +kubebuilder:default=200
 	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=1000
+	// +kubebuilder:validation:Maximum=500
 	LinesPerAgent *int32 `json:"linesPerAgent,omitempty"`
 
 	// Network the lines believe to be on. It chooses between the Wi-Fi and the cellular half of an account's settings.

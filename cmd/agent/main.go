@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -29,6 +30,9 @@ func main() {
 
 func run(args []string, stdout, stderr io.Writer) error {
 	options, show, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil // it was asked for, and printed
+	}
 	if err != nil {
 		return err
 	}
@@ -50,7 +54,7 @@ func parse(args []string, stderr io.Writer) (o agent.Options, showVersion bool, 
 	flags.StringVar(&o.Accounts, "accounts", "", "`directory` of account files: NAME.xml per line, agent.json (optional)")
 	flags.StringVar(&o.Listen, "listen", "", "`address:port` of healthz, readyz and metrics; on loopback of statusz and calls as well")
 	flags.StringVar(&o.Control, "control", "", "`address:port` of statusz and calls")
-	flags.StringVar(&o.ControlTokenFile, "control-token-file", "", "`file` with the bearer token that --control asks for; needed where it is not loopback")
+	flags.StringVar(&o.ControlTokenFile, "control-token-file", "", "`file` with the bearer token that statusz and calls ask for; needed where --control is not loopback")
 	flags.StringVar(&o.Report, "report", "", "`address:port` of the report (TLS; report.crt, report.key and report.token in the accounts directory)")
 	flags.StringVar(&o.TLSCA, "tls-ca", "", "PEM `file` of authorities that SIP servers' certificates may be signed by, beside the system's; ca.crt, client.crt and client.key in the accounts directory serve as well")
 	flags.StringVar(&o.State, "state", "", "`directory` kept from run to run: identities, SIP port")

@@ -44,3 +44,10 @@ func TestVersion(t *testing.T) {
 		t.Errorf("%q %v", out.String(), err)
 	}
 }
+
+func TestHelpIsNoMistake(t *testing.T) {
+	var out bytes.Buffer
+	if err := run([]string{"--help"}, io.Discard, &out); err != nil || !strings.Contains(out.String(), "-accounts") {
+		t.Errorf("%q %v", out.String(), err)
+	}
+}

@@ -150,11 +150,13 @@ func container(agent string, s Settings) corev1.Container {
 
 func probe(path string, period, failures int32) *corev1.Probe {
 	return &corev1.Probe{
-		ProbeHandler:     corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(PortListen), Scheme: corev1.URISchemeHTTP}},
-		PeriodSeconds:    period,
-		TimeoutSeconds:   3,
-		FailureThreshold: failures,
-		SuccessThreshold: 1,
+		ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(PortListen), Scheme: corev1.URISchemeHTTP}},
+		// The agent listens within a second: asked before, it would only give rise to a Warning event.
+		InitialDelaySeconds: 1,
+		PeriodSeconds:       period,
+		TimeoutSeconds:      3,
+		FailureThreshold:    failures,
+		SuccessThreshold:    1,
 	}
 }
 

@@ -62,7 +62,7 @@ func Row(uid string, b v1.LineBinding, suspended bool) delivery.Line {
 
 // AgentFile is agent.json.
 func AgentFile(name string, hashKey []byte, s Settings, rows map[string]delivery.Line) []byte {
-	out, err := json.MarshalIndent(delivery.Agent{
+	out, err := json.Marshal(delivery.Agent{
 		Version:          1,
 		Name:             name,
 		HashKey:          hashKey,
@@ -72,7 +72,7 @@ func AgentFile(name string, hashKey []byte, s Settings, rows map[string]delivery
 		DrainSeconds:     s.DrainSeconds,
 		Caps:             s.Caps,
 		Lines:            rows,
-	}, "", " ")
+	})
 	if err != nil {
 		panic(err) // strings, numbers and maps of them always encode
 	}

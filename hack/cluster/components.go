@@ -26,6 +26,7 @@ func infrastructure(kube string) []command {
 			"--service-account-signing-key-file=" + pki + "service-account.key", "--service-account-key-file=" + pki + "service-account.pub",
 			"--kubelet-client-certificate=" + pki + "apiserver-kubelet-client.crt", "--kubelet-client-key=" + pki + "apiserver-kubelet-client.key",
 			"--kubelet-certificate-authority=" + pki + "ca.crt", "--kubelet-preferred-address-types=InternalIP",
+			"--audit-policy-file=" + inBox + "/state/config/audit.yaml", "--audit-log-path=" + inBox + "/logs/audit.log",
 			"--requestheader-client-ca-file=" + pki + "ca.crt", "--requestheader-allowed-names=front-proxy-client",
 			"--requestheader-extra-headers-prefix=X-Remote-Extra-", "--requestheader-group-headers=X-Remote-Group",
 			"--requestheader-username-headers=X-Remote-User",

@@ -34,6 +34,7 @@ var templates = template.Must(template.ParseFS(configFiles, "config/*"))
 
 // configTargets says where each configuration goes, below state/config.
 var configTargets = map[string]string{
+	"audit.yaml":      "audit.yaml",
 	"containerd.toml": "containerd.toml",
 	"kubelet.yaml":    "kubelet.yaml",
 	"podnet.conflist": "cni/10-podnet.conflist",

@@ -65,6 +65,10 @@ func TestACallIsAnsweredWithAnEchoThatIsHeard(t *testing.T) {
 	if call.MOS == nil || *call.MOS < 4 {
 		t.Errorf("MOS %v, want above 4 between two pods of one node", call.MOS)
 	}
+	if call.MOS != nil && call.RTP.JitterMs != nil && call.SetupMs != nil && call.Heard != nil {
+		measured(t, "call between two lines, 6 s", "%s, %d packets sent, %d received, %d lost, jitter %.1f ms, MOS %.2f, set up in %d ms, %.0f Hz heard of %d Hz",
+			call.Codec, call.RTP.Sent, call.RTP.Received, call.RTP.Lost, *call.RTP.JitterMs, *call.MOS, *call.SetupMs, call.Heard.FrequencyHz, tone)
+	}
 	if call.Codec == "" || call.End == nil || call.End.By != "local" {
 		t.Errorf("the record leaves something out: %+v", call)
 	}

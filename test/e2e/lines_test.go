@@ -18,7 +18,7 @@ func TestOneAccountAndItsSecretGiveARegisteredLine(t *testing.T) {
 	started := time.Now()
 	apply(t, ns, line("applied", "secret-applied"))
 	a := awaitAccount(t, ns, "applied", "registered", registered)
-	t.Logf("apply to Registered, agent pod included: %s", time.Since(started).Round(time.Millisecond))
+	measured(t, "account applied → Registered, agent pod included", "%s", time.Since(started).Round(time.Millisecond))
 
 	if got := bindings(t, "applied"); len(got) != 1 {
 		t.Errorf("the registrar has %q, want one contact", got)
@@ -90,7 +90,7 @@ func TestAWrongPasswordIsToldInOneSentenceAndMendedByTheSecret(t *testing.T) {
 	started := time.Now()
 	apply(t, ns, line("wrong", "secret-wrong"))
 	awaitAccount(t, ns, "wrong", "registered", registered)
-	t.Logf("password put right to Registered: %s", time.Since(started).Round(time.Millisecond))
+	measured(t, "password put right in the Secret → Registered", "%s", time.Since(started).Round(time.Millisecond))
 }
 
 func TestADeletedAccountLeavesNoBinding(t *testing.T) {
@@ -105,7 +105,7 @@ func TestADeletedAccountLeavesNoBinding(t *testing.T) {
 		got := bindings(t, "deleted")
 		return len(got) == 0, fmt.Sprint(got)
 	})
-	t.Logf("delete to binding gone: %s", time.Since(started).Round(time.Millisecond))
+	measured(t, "account deleted → binding gone at the registrar", "%s", time.Since(started).Round(time.Millisecond))
 }
 
 func TestAKilledAgentPodIsReplacedAndItsLinesAreBoundOnce(t *testing.T) {
@@ -121,7 +121,7 @@ func TestAKilledAgentPodIsReplacedAndItsLinesAreBoundOnce(t *testing.T) {
 	awaitAccount(t, ns, "killed", "registered from another pod", func(now *voipv1.SoftphoneAccount) bool {
 		return registered(now) && now.Status.Contact != a.Status.Contact
 	})
-	t.Logf("pod killed to registered again: %s", time.Since(started).Round(time.Millisecond))
+	measured(t, "agent pod killed → registered again", "%s", time.Since(started).Round(time.Millisecond))
 	until(t, "exactly the new binding is left", func() (bool, string) {
 		got := bindings(t, "killed")
 		return len(got) == 1 && got[0] != contact, fmt.Sprint(got)

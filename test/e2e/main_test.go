@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,7 +81,18 @@ func run(m *testing.M) (int, error) {
 			fmt.Fprintln(os.Stderr, "e2e:", err)
 		}
 	}()
-	return m.Run(), nil
+	code := m.Run()
+	if err := writeMeasurements(); err != nil {
+		return code, err
+	}
+	if code != 0 || flag.Lookup("test.run").Value.String() != "" {
+		return code, nil
+	}
+	unused, err := unusedRights(context.Background())
+	if err == nil && len(unused) > 0 {
+		err = fmt.Errorf("the operator's role grants rights that no test saw it use: %s", strings.Join(unused, ", "))
+	}
+	return code, err
 }
 
 // nodeAddress is where pods reach what runs on the node.

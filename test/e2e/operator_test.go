@@ -46,7 +46,7 @@ watching:
 			break watching
 		}
 	}
-	t.Logf("%s without a manager, registrations of 30 s: bound at each of %d looks", away, looks)
+	measured(t, "manager away, registrations of 30 s", "%s: bound at each of %d looks", away, looks)
 
 	scaleManager(t.Context(), t, 1)
 	apply(t, ns, line("steady", "secret-steady", "expires: 60"))
@@ -108,7 +108,7 @@ func TestEveryEditReachesTheAgent(t *testing.T) {
 	}
 	slices.Sort(took)
 	at := func(p int) time.Duration { return took[min(len(took)-1, len(took)*p/100)].Round(time.Millisecond) }
-	t.Logf("%d edits, from apply to the report of their hash in status: p50 %s, p90 %s, p99 %s, max %s", edits, at(50), at(90), at(99), at(100))
+	measured(t, fmt.Sprintf("%d edits in a row, apply → the hash reported in status", edits), "p50 %s, p90 %s, p99 %s, max %s", at(50), at(90), at(99), at(100))
 	// The goal is 2 s; the machine is shared, so the gate is what no working delivery can miss.
 	if at(99) > 10*time.Second {
 		t.Errorf("p99 is %s: edits wait for the kubelet's own period", at(99))
@@ -134,7 +134,7 @@ spec: {linesPerAgent: %d}
 		a := awaitAccount(t, ns, manyUser(i), "registered", registered)
 		on[a.Status.Agent]++
 	}
-	t.Logf("%d lines registered %s after the first apply, on agents %v", manyLines, time.Since(started).Round(time.Millisecond), on)
+	measured(t, fmt.Sprintf("%d accounts applied → all registered, on %d new agents", manyLines, len(on)), "%s", time.Since(started).Round(time.Millisecond))
 	want := (manyLines + perAgent - 1) / perAgent
 	if len(on) != want {
 		t.Errorf("%d lines of %d an agent are on %d agents, want %d", manyLines, perAgent, len(on), want)

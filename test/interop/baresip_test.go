@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"testing"
-	"time"
 
 	"github.com/softphone-operator/softphone-operator/test/peer/baresip"
 	"github.com/softphone-operator/softphone-operator/test/peer/kamailio"
@@ -15,7 +14,7 @@ import (
 // sends 700 Hz, and their registrar.
 func withBaresip(t *testing.T, bob baresip.Account, more ...string) (*softphone, *baresip.Program, context.Context) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	t.Cleanup(cancel)
 	r, host := registrar(t, kamailio.Config{}, "alice", "bob")
 	a := startAgent(t, options{files: map[string]string{"alice.xml": accountXML("alice", "secret-alice", host, more...)}})

@@ -12,7 +12,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"github.com/softphone-operator/softphone-operator/test/peer/process"
 )
 
 // Registrar is one instance. Its methods may be called from several
@@ -25,7 +28,7 @@ type Registrar struct {
 
 	mu   sync.Mutex // guards what follows, and start and stop against each other
 	cfg  Config
-	proc *process // nil while stopped
+	proc *process.Process // nil while stopped
 }
 
 // Start runs a registrar and returns once it answers SIP and control
@@ -152,9 +155,11 @@ func (r *Registrar) stop() error {
 	return errors.Join(r.end(), r.awaitFree())
 }
 
-// end ends the process, without a look at its ports: they may be another's.
+// end ends the process, without a look at its ports: they may be another's. It
+// is not asked first: it keeps nothing worth saving, and it forgets a SIGTERM
+// that arrives together with a SIGCHLD.
 func (r *Registrar) end() error {
-	err := r.proc.stop()
+	err := r.proc.Kill()
 	r.proc = nil
 	return err
 }
@@ -188,23 +193,23 @@ func (r *Registrar) Close() error {
 func (r *Registrar) Running() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.proc != nil && !r.proc.exited()
+	return r.proc != nil && !r.proc.Exited()
 }
 
 // Pause freezes the registrar: its ports stay open and answer nothing, as
 // behind a dead network.
-func (r *Registrar) Pause() error { return r.signal((*process).pause) }
+func (r *Registrar) Pause() error { return r.signal(syscall.SIGSTOP) }
 
 // Resume ends a Pause. What arrived meanwhile is answered then.
-func (r *Registrar) Resume() error { return r.signal((*process).resume) }
+func (r *Registrar) Resume() error { return r.signal(syscall.SIGCONT) }
 
-func (r *Registrar) signal(f func(*process) error) error {
+func (r *Registrar) signal(s syscall.Signal) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.proc == nil {
 		return errors.New("kamailio: not running")
 	}
-	return f(r.proc)
+	return r.proc.SignalGroup(s)
 }
 
 // SetPassword adds a subscriber or changes the password of one, effective for
@@ -245,7 +250,7 @@ func (r *Registrar) Refuse(ctx context.Context, method string, code int) error {
 // awaitReady returns once the registrar answers an OPTIONS request and a
 // control request.
 func (r *Registrar) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	retry := time.NewTicker(20 * time.Millisecond)
 	defer retry.Stop()
@@ -258,8 +263,8 @@ func (r *Registrar) awaitReady(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-r.proc.done:
-			return r.proc.err
+		case <-r.proc.Done():
+			return fmt.Errorf("kamailio ended: %s", r.proc.End())
 		case <-ctx.Done():
 			return err
 		case <-retry.C:
@@ -272,8 +277,8 @@ func (r *Registrar) awaitReady(ctx context.Context) error {
 func (r *Registrar) PID() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.proc == nil || r.proc.exited() {
+	if r.proc == nil || r.proc.Exited() {
 		return 0
 	}
-	return r.proc.pid
+	return r.proc.Pid
 }

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
@@ -23,6 +25,10 @@ type Config struct {
 	// Dir is the working directory, LogFile gets standard output and error.
 	Dir, LogFile string
 	Env          []string // beside the test's own
+	// Orphaned is the signal the kernel sends the program when the test dies
+	// first; 0 = SIGKILL. A program with children of its own needs one it can
+	// pass on.
+	Orphaned syscall.Signal
 }
 
 // Process is a running program.
@@ -38,6 +44,9 @@ type Process struct {
 func Start(c Config) (*Process, error) {
 	program, err := exec.LookPath(c.Program)
 	if err != nil {
+		program, err = exec.LookPath(filepath.Join("/usr/sbin", c.Program)) // servers are there, not in everybody's PATH
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s is not installed (Debian package %s)", c.Program, c.Package)
 	}
 	log, err := os.OpenFile(c.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -48,7 +57,7 @@ func Start(c Config) (*Process, error) {
 	cmd := exec.Command(program, c.Args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.Dir, log, log
 	cmd.Env = append(os.Environ(), c.Env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: cmp.Or(c.Orphaned, syscall.SIGKILL)}
 	p := &Process{done: make(chan struct{}), logFile: c.LogFile}
 	started := make(chan error)
 	go func() {
@@ -74,6 +83,19 @@ func Start(c Config) (*Process, error) {
 // Done is closed when the program has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
+// Exited tells whether the program has ended.
+func (p *Process) Exited() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// End says how the program ended; valid after Done.
+func (p *Process) End() string { return p.state.String() }
+
 // Wait waits for the end and gives the exit code; -1 when a signal ended it.
 func (p *Process) Wait(ctx context.Context) (int, error) {
 	select {
@@ -86,6 +108,9 @@ func (p *Process) Wait(ctx context.Context) (int, error) {
 
 // Signal sends a signal to the program alone.
 func (p *Process) Signal(s syscall.Signal) error { return ignoreGone(syscall.Kill(p.Pid, s)) }
+
+// SignalGroup sends a signal to the program and its children.
+func (p *Process) SignalGroup(s syscall.Signal) error { return ignoreGone(syscall.Kill(-p.Pid, s)) }
 
 // Stop asks the program to end, and after a while makes it.
 func (p *Process) Stop(grace time.Duration) error {
@@ -102,7 +127,7 @@ func (p *Process) Stop(grace time.Duration) error {
 
 // Kill ends the whole process group at once.
 func (p *Process) Kill() error {
-	err := ignoreGone(syscall.Kill(-p.Pid, syscall.SIGKILL))
+	err := p.SignalGroup(syscall.SIGKILL)
 	<-p.done
 	return err
 }
