@@ -58,6 +58,7 @@ type stream struct {
 	ended    bool
 	cause    error       // of the end
 	half     bool        // one CRLF of a ping came
+	pongs    bool        // the other end answers pings: one came back before
 	watch    *time.Timer // waits for a pong; nil = no ping is out
 	lapse    *time.Timer // idle or retired
 }
@@ -132,7 +133,7 @@ func (s *stream) blank(u unit) error {
 	if u == pong {
 		if s.watch != nil {
 			s.watch.Stop()
-			s.watch = nil
+			s.watch, s.pongs = nil, true
 		} else {
 			answer, s.half = s.half, !s.half
 		}
@@ -172,11 +173,12 @@ func (s *stream) keepalive() error {
 	return err
 }
 
-// missed: no pong came. Anything else that did shows life as well.
+// missed: no pong came. Anything else that did shows life as well, and a server
+// that never sent one does not know the pings of RFC 5626: its silence says nothing.
 func (s *stream) missed(pinged time.Time) {
 	s.mu.Lock()
 	s.watch = nil
-	silent := s.used.Before(pinged)
+	silent := s.pongs && s.used.Before(pinged)
 	s.mu.Unlock()
 	if silent {
 		s.end(errNoPong)

@@ -202,12 +202,20 @@ func TestNoPongIsALostConnection(t *testing.T) {
 	lost := make(chan error, 1)
 	e.Attach(to, func(cause error) { lost <- cause })
 	st := e.streams.existing(to)
-	st.missed(time.Now().Add(-time.Hour)) // something came since that ping
-	select {
-	case err := <-lost:
-		t.Fatalf("a connection that lives is ended: %v", err)
-	default:
+	lives := func(why string) {
+		select {
+		case err := <-lost:
+			t.Fatalf("a connection is ended although %s: %v", why, err)
+		default:
+		}
 	}
+	st.missed(time.Now().Add(time.Hour))
+	lives("its server never answered a ping, and may not know them")
+	st.mu.Lock()
+	st.pongs = true
+	st.mu.Unlock()
+	st.missed(time.Now().Add(-time.Hour)) // something came since that ping
+	lives("something came since the ping")
 	st.missed(time.Now().Add(time.Hour))
 	if err := <-lost; !errors.Is(err, errNoPong) {
 		t.Errorf("the line hears %v", err)
