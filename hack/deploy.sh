@@ -23,6 +23,11 @@ case $action in
   apply)
     kubectl kustomize "$overlay" | kubectl apply --server-side --force-conflicts -f -
     kubectl wait --for=condition=Established crd -l app.kubernetes.io/part-of=softphone-operator --timeout=60s
+    # kubectl keeps what it knew of the server's kinds for hours: make it look again, until the new ones are told.
+    for _ in {1..50}; do
+      kubectl api-resources --api-group=voip.softphone.dev --no-headers 2>/dev/null | grep -q softphoneaccounts && break
+      sleep 0.2
+    done
     kubectl rollout status -n softphone-system deployment/softphone-manager --timeout=180s
     ;;
   delete) kubectl kustomize "$overlay" | kubectl delete --ignore-not-found -f - ;;
