@@ -133,6 +133,9 @@ func (s *stream) blank(u unit) error {
 	if u == pong {
 		if s.watch != nil {
 			s.watch.Stop()
+			if !s.pongs {
+				s.owner.endpoint.log.Debug("the server answers keepalives", "server", s.RemoteAddr())
+			}
 			s.watch, s.pongs = nil, true
 		} else {
 			answer, s.half = s.half, !s.half

@@ -202,6 +202,12 @@ func (s *softphone) awaitLine(name, state string) (lineStatus, time.Duration) {
 	return l, time.Since(began)
 }
 
+// awaitLog waits until the agent's log says something.
+func (s *softphone) awaitLog(what string) {
+	s.t.Helper()
+	eventually(s.t, "the agent logs "+what, func() (bool, string) { return strings.Contains(s.Log(), what), "its log without it" })
+}
+
 // dial places a call and gives its id.
 func (s *softphone) dial(body string) string {
 	s.t.Helper()
