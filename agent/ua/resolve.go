@@ -12,6 +12,7 @@ import (
 // Transport of SIP messages, as written in a Via or a transport parameter, in lower case.
 type Transport string
 
+// The transports.
 const (
 	UDP Transport = "udp"
 	TCP Transport = "tcp"

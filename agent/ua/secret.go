@@ -15,5 +15,8 @@ const redacted = "[redacted]"
 func (Secret) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, redacted) }
 
 func (Secret) String() string               { return redacted }
-func (Secret) LogValue() slog.Value         { return slog.StringValue(redacted) }
+// LogValue is what slog prints.
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText is what JSON and others encode.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
