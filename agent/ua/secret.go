@@ -14,7 +14,8 @@ const redacted = "[redacted]"
 // Format writes "[redacted]" for every verb, the wrong ones included.
 func (Secret) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, redacted) }
 
-func (Secret) String() string               { return redacted }
+func (Secret) String() string { return redacted }
+
 // LogValue is what slog prints.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
