@@ -6,6 +6,7 @@ package offline
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -55,7 +56,8 @@ func read(cmd *cobra.Command, file string, mode account.Mode) ([]*account.Docume
 		in = f
 	}
 	docs, problems, err := account.Read(in, account.ReadOptions{Mode: mode, File: file})
-	if fatal, ok := err.(account.Problem); ok { //nolint:errorlint // Read says that a Problem is returned as it is
+	var fatal account.Problem
+	if errors.As(err, &fatal) {
 		return nil, append(problems, fatal), nil
 	}
 	return docs, problems, err
