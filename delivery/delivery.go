@@ -94,6 +94,8 @@ type Agent struct {
 	DrainSeconds int `json:"drainSeconds,omitempty"`
 	// Caps bound what one line may do.
 	Caps Caps `json:"caps,omitzero"`
+	// Registrar bounds what all lines together ask of one registrar.
+	Registrar Registrar `json:"registrar,omitzero"`
 	// Lines by name. A line without a row is active in slot 1.
 	Lines map[string]Line `json:"lines,omitempty"`
 }
@@ -128,6 +130,11 @@ type Line struct {
 	Flow string `json:"flow,omitempty"`
 	// Suspended lines un-register and stay idle.
 	Suspended bool `json:"suspended,omitempty"`
+	// Trunk lines do not register: their server knows them by address. Calls
+	// come from it and go to it, and OPTIONS tell whether it is there.
+	Trunk bool `json:"trunk,omitempty"`
+	// TLS material of the line, where it is not the agent's.
+	TLS TLS `json:"tls,omitzero"`
 }
 
 // Defaults fills the absent fields of an agent's settings.
@@ -150,6 +157,7 @@ func (a Agent) Defaults() Agent {
 	if a.Caps.MaxCallSeconds == 0 {
 		a.Caps.MaxCallSeconds = 3600
 	}
+	a.Registrar = a.Registrar.Defaults()
 	return a
 }
 
@@ -192,21 +200,17 @@ func (a Agent) Validate() error {
 }
 
 func (a Agent) validateBounds() error {
-	for _, b := range []struct {
-		field string
-		value int
-	}{
+	err := notNegative([]bound{
 		{"noAnswerSeconds", a.NoAnswerSeconds},
 		{"drainSeconds", a.DrainSeconds},
 		{"caps.concurrentCalls", a.Caps.ConcurrentCalls},
 		{"caps.newCallsPerSecond", a.Caps.NewCallsPerSecond},
 		{"caps.maxCallSeconds", a.Caps.MaxCallSeconds},
-	} {
-		if b.value < 0 {
-			return fmt.Errorf("%s: %d is negative", b.field, b.value)
-		}
+	})
+	if err != nil {
+		return err
 	}
-	return nil
+	return a.Registrar.validate()
 }
 
 func (l Line) validate() error {
@@ -221,5 +225,5 @@ func (l Line) validate() error {
 	if l.Instance != "" && !strings.HasPrefix(l.Instance, "urn:uuid:") {
 		return fmt.Errorf("instance: %q is not a urn:uuid", l.Instance)
 	}
-	return nil
+	return l.TLS.validate()
 }

@@ -33,6 +33,9 @@ func TestValidateNamesTheField(t *testing.T) {
 		"a negative cap":             {delivery.Agent{Caps: delivery.Caps{ConcurrentCalls: -1}}, "caps.concurrentCalls"},
 		"a third slot":               {delivery.Agent{Lines: map[string]delivery.Line{"a": {Slot: 3}}}, "lines[a].slot: 3"},
 		"an unknown line state":      {delivery.Agent{Lines: map[string]delivery.Line{"a": {State: "asleep"}}}, "lines[a].state"},
+		"a negative registrar bound": {delivery.Agent{Registrar: delivery.Registrar{InFlight: -1}}, "registrar.inFlight: -1"},
+		"a file outside":             {delivery.Agent{Lines: map[string]delivery.Line{"a": {TLS: delivery.TLS{CA: "../ca"}}}}, "lines[a].tls.ca"},
+		"a key without certificate":  {delivery.Agent{Lines: map[string]delivery.Line{"a": {TLS: delivery.TLS{Key: "k"}}}}, "lines[a].tls: "},
 		"an instance that is no urn": {delivery.Agent{Lines: map[string]delivery.Line{"a": {Instance: "x"}}}, "lines[a].instance"},
 	} {
 		err := c.agent.Validate()

@@ -63,6 +63,7 @@ const (
 	ProblemDigest       Problem = "UnsupportedDigest" // no challenge that we can answer
 	ProblemCertificate  Problem = "Certificate"       // a TLS certificate was rejected, the server's or ours
 	ProblemConfig       Problem = "BadConfiguration"  // the account cannot be run
+	ProblemHeldBack     Problem = "HeldBack"          // too many other lines were refused there; this one waits
 )
 
 // LineReport is one line's truth.
@@ -89,6 +90,8 @@ type LineReport struct {
 	EffectiveHash string `json:"effectiveHash,omitempty"`
 	// ActiveCalls the line has now.
 	ActiveCalls int `json:"activeCalls,omitempty"`
+	// Certificates the line's connection was made with; none without TLS.
+	Certificates []Certificate `json:"certificates,omitempty"`
 }
 
 // EventType says what an Event carries.
