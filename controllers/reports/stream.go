@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"time"
 
@@ -210,7 +211,7 @@ func (w *watch) put(l delivery.LineReport, now time.Time) bool {
 	w.lines[l.Name] = Line{LineReport: l, Since: since}
 	quiet := old.LineReport
 	quiet.ActiveCalls = l.ActiveCalls
-	return !known || quiet != l
+	return !known || !reflect.DeepEqual(quiet, l)
 }
 
 // Healthy tells the states a line may rest in from those it should leave.
