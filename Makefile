@@ -15,7 +15,9 @@ AGENT_IMG ?= $(subst manager,agent,$(IMG))
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # How long drills run: `make test` runs the same code for short times, `make drill` for long ones.
+# Only long times are worth a page in docs/measurements.
 DRILL ?= short
+PAGES = $(if $(filter long,$(DRILL)),-measurements $(CURDIR)/docs/measurements)
 GOTEST := $(GO) test
 
 ##@ Use
@@ -84,7 +86,8 @@ test-race: ## The agent's tests under the race detector.
 
 .PHONY: test-interop
 test-interop: deps-peers ## The agent against kamailio, sipp and baresip.
-	$(GOTEST) -v -count=1 -timeout 15m ./test/interop/... ./test/peer/... | hack/quiet.sh
+	$(GOTEST) -v -count=1 -timeout 5m ./test/peer/... | hack/quiet.sh
+	$(GOTEST) -v -count=1 -timeout $(if $(filter long,$(DRILL)),90m,15m) ./test/interop -drill $(DRILL) $(PAGES) | hack/quiet.sh
 
 .PHONY: test-e2e
 test-e2e: deps-cluster $(CLUSTER) kube images build ## The whole on a real cluster.

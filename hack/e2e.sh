@@ -15,6 +15,6 @@ bin/cluster exec -- kubectl rollout restart -n softphone-system deployment/softp
 bin/cluster exec -- kubectl rollout status -n softphone-system deployment/softphone-manager --timeout=120s
 
 go test -c -o bin/e2e.test ./test/e2e
-table=()
-[ "$drill" = short ] || table=(-measurements docs/measurements/cluster.md)
-bin/cluster exec -- bin/e2e.test -test.v -test.count=1 -test.timeout 40m -drill "$drill" "${table[@]}" "$@" | hack/quiet.sh
+pages=()
+[ "$drill" = short ] || pages=(-measurements docs/measurements)
+bin/cluster exec -- bin/e2e.test -test.v -test.count=1 -test.timeout 40m -drill "$drill" "${pages[@]}" "$@" | hack/quiet.sh

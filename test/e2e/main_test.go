@@ -24,11 +24,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	voipv1 "github.com/softphone-operator/softphone-operator/api/v1"
+	"github.com/softphone-operator/softphone-operator/test/drill"
 	"github.com/softphone-operator/softphone-operator/test/peer/kamailio"
 )
-
-// drill is how long the long parts run: short in `make test`, long in `make drill`.
-var drill = flag.String("drill", "short", "short or long")
 
 // The world every test runs in, made once.
 var (
@@ -42,6 +40,10 @@ const managerNamespace = "softphone-system"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if err := drill.Check(); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(2)
+	}
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
@@ -82,7 +84,7 @@ func run(m *testing.M) (int, error) {
 		}
 	}()
 	code := m.Run()
-	if err := writeMeasurements(); err != nil {
+	if err := page.Write(); err != nil {
 		return code, err
 	}
 	if code != 0 || flag.Lookup("test.run").Value.String() != "" {

@@ -15,15 +15,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	voipv1 "github.com/softphone-operator/softphone-operator/api/v1"
+	"github.com/softphone-operator/softphone-operator/test/drill"
 )
 
 // TestLinesStayRegisteredWhileTheManagerIsDown takes the operator away for
 // longer than a registration lives.
 func TestLinesStayRegisteredWhileTheManagerIsDown(t *testing.T) {
-	away := 35 * time.Second
-	if *drill == "long" {
-		away = 10 * time.Minute
-	}
+	away := drill.Pick(35*time.Second, 10*time.Minute)
 	ns := newNamespace(t)
 	apply(t, ns, line("steady", "secret-steady", "expires: 30"))
 	a := awaitAccount(t, ns, "steady", "registered", registered)

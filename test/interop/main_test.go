@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,12 +14,22 @@ import (
 	"testing"
 	"text/tabwriter"
 	"time"
+
+	"github.com/softphone-operator/softphone-operator/test/drill"
 )
 
 // program is the agent built for this run.
 var program string
 
+// pages of figures that a run of these tests writes.
+var pages = []*drill.Page{&registrationPage}
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := drill.Check(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
 	dir, err := os.MkdirTemp("", "interop-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -33,6 +44,12 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	outcomes.print()
+	for _, p := range pages {
+		if err := p.Write(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
@@ -79,3 +96,9 @@ func (o *table) print() {
 
 // ms rounds a duration for the table.
 func ms(d time.Duration) string { return d.Round(time.Millisecond).String() }
+
+// registrationPage is what the drills measure of lines that stay registered.
+var registrationPage = drill.Page{
+	File: "registration.md", Title: "Lines that stay registered",
+	Intro: "One agent, kamailio as the registrar and everything between them share the machine and its loopback interface.",
+}
