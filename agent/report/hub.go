@@ -9,6 +9,7 @@ package report
 import (
 	"cmp"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -50,13 +51,13 @@ func (h *Hub) SetLine(l delivery.LineReport) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	old, known := h.lines[l.Name]
-	if known && old == l {
+	if known && reflect.DeepEqual(old, l) {
 		return
 	}
 	h.lines[l.Name] = l
 	quiet := old
 	quiet.ActiveCalls = l.ActiveCalls
-	loud := !known || quiet != l || l.DrainState != ""
+	loud := !known || !reflect.DeepEqual(quiet, l) || l.DrainState != ""
 	for s := range h.subscribers {
 		s.lines[l.Name] = struct{}{}
 		if loud {
