@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
@@ -274,7 +275,7 @@ func TestCallsAreNoTransitions(t *testing.T) {
 				t.Errorf("%s: did not wake the reader", c.says)
 			}
 		}
-		if got, _ := hub.Line("a"); got != c.now {
+		if got, _ := hub.Line("a"); !reflect.DeepEqual(got, c.now) {
 			t.Errorf("%s: the hub holds %+v", c.says, got)
 		}
 	}
