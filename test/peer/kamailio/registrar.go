@@ -247,6 +247,12 @@ func (r *Registrar) Refuse(ctx context.Context, method string, code int) error {
 	return r.call(ctx, nil, "htable.seti", "refuse", method, code)
 }
 
+// RetryAfter adds that header to what Refuse answers, in whole seconds; a restart
+// ends that.
+func (r *Registrar) RetryAfter(ctx context.Context, after time.Duration) error {
+	return r.call(ctx, nil, "htable.seti", "refuse", "retryAfter", int(after.Seconds()))
+}
+
 // awaitReady returns once the registrar answers an OPTIONS request and a
 // control request.
 func (r *Registrar) awaitReady(ctx context.Context) error {
