@@ -75,7 +75,7 @@ func scaleManager(ctx context.Context, t *testing.T, replicas int32) {
 		}
 		ready := 0
 		for _, p := range pods.Items {
-			if slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue }) {
+			if podReady(&p) {
 				ready++
 			}
 		}

@@ -69,6 +69,9 @@ func usedRights() (map[string]bool, error) {
 			return nil, fmt.Errorf("%s: %w", auditLog, err)
 		}
 		resource := event.ObjectRef.Resource
+		if resource == "" {
+			continue // discovery and health, not rights of the role
+		}
 		if event.ObjectRef.Subresource != "" {
 			resource += "/" + event.ObjectRef.Subresource
 		}
