@@ -26,6 +26,9 @@ const (
 	podDrop
 )
 
+// rolloutLook is how often an agent whose pod is outdated looks whether it is its turn.
+const rolloutLook = time.Second
+
 // lostGrace is how long past its own grace a pod may take to go.
 const lostGrace = 10 * time.Second
 
@@ -45,8 +48,11 @@ func planPod(pod *corev1.Pod, node *corev1.Node, template string, now time.Time,
 		return podKeep, wait
 	case pod.Status.Phase == corev1.PodFailed, pod.Status.Phase == corev1.PodSucceeded:
 		return podDelete, 0 // evicted, or ended: a pod without a controller is never started again
-	case template != "" && pod.Annotations[podspec.AnnotationTemplate] != template && replace():
-		return podDelete, 0
+	case template != "" && pod.Annotations[podspec.AnnotationTemplate] != template:
+		if replace() {
+			return podDelete, 0
+		}
+		return podKeep, rolloutLook // another pod's readiness does not wake this agent
 	}
 	return podKeep, 0
 }

@@ -56,9 +56,23 @@ func (r *agentReconciler) peers(ctx context.Context, agent *v1.SoftphoneAgent, s
 		}
 		out = append(out, peer{
 			name:     a.Name,
-			ready:    agentReady(a) && pod != nil && pod.DeletionTimestamp == nil && pod.Status.PodIP != "" && pod.Status.PodIP == a.Status.Address,
+			ready:    agentReady(a) && podServes(pod) && pod.Status.PodIP == a.Status.Address,
 			outdated: pod != nil && pod.Annotations[podspec.AnnotationTemplate] != want.Annotations[podspec.AnnotationTemplate],
 		})
 	}
 	return out, nil
+}
+
+// podServes tells whether everybody counts on the pod: the agent's own report comes
+// sooner than the kubelet's probe, by which disruption budgets are kept.
+func podServes(pod *corev1.Pod) bool {
+	if pod == nil || pod.DeletionTimestamp != nil || pod.Status.PodIP == "" {
+		return false
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
 }

@@ -58,7 +58,7 @@ func TestPlanPod(t *testing.T) {
 		"one ending on a removed node is dropped":   {ending(20 * time.Second), nil, "new", true, podDrop, 0},
 		"one on a lost node waits to be evicted":    {pod(nil), node("Unknown"), "new", true, podKeep, 0},
 		"an outdated one is replaced in its turn":   {old, node("True"), "new", true, podDelete, 0},
-		"and not before":                            {old, node("True"), "new", false, podKeep, 0},
+		"and not before":                            {old, node("True"), "new", false, podKeep, rolloutLook},
 		"nor when the fleet is not there to say so": {old, node("True"), "", true, podKeep, 0},
 	} {
 		got, again := planPod(c.pod, c.node, c.template, now, func() bool { return c.replace })

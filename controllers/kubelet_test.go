@@ -157,7 +157,10 @@ func (k *kubelet) start(ctx context.Context, pod *corev1.Pod) {
 	k.mu.Lock()
 	k.agents[pod.UID] = agent
 	k.mu.Unlock()
-	pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIP: ip, PodIPs: []corev1.PodIP{{IP: ip}}}
+	pod.Status = corev1.PodStatus{
+		Phase: corev1.PodRunning, PodIP: ip, PodIPs: []corev1.PodIP{{IP: ip}},
+		Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+	}
 	_ = api.Status().Update(ctx, pod)
 }
 
