@@ -14,8 +14,12 @@ import (
 
 // peer is an agent of a fleet that is being rolled out.
 type peer struct {
-	name  string
+	name string
+	// ready: the agent says that it runs its lines.
 	ready bool
+	// counted: its pod is ready, too, for everybody who counts pods. The agent's own
+	// report comes sooner than the kubelet's probe, by which disruption budgets are kept.
+	counted bool
 	// outdated: its pod was built from something else than it would be now.
 	outdated bool
 }
@@ -29,7 +33,7 @@ func mayReplace(name string, fleet []peer) bool {
 		if p.name == name && !p.ready {
 			return true
 		}
-		waiting = waiting || !p.ready
+		waiting = waiting || !p.counted
 		if p.outdated && (first == "" || p.name < first) {
 			first = p.name
 		}
@@ -54,21 +58,18 @@ func (r *agentReconciler) peers(ctx context.Context, agent *v1.SoftphoneAgent, s
 		if err != nil {
 			return nil, err
 		}
+		ready := agentReady(a) && pod != nil && pod.DeletionTimestamp == nil && pod.Status.PodIP != "" && pod.Status.PodIP == a.Status.Address
 		out = append(out, peer{
 			name:     a.Name,
-			ready:    agentReady(a) && podServes(pod) && pod.Status.PodIP == a.Status.Address,
+			ready:    ready,
+			counted:  ready && podReady(pod),
 			outdated: pod != nil && pod.Annotations[podspec.AnnotationTemplate] != want.Annotations[podspec.AnnotationTemplate],
 		})
 	}
 	return out, nil
 }
 
-// podServes tells whether everybody counts on the pod: the agent's own report comes
-// sooner than the kubelet's probe, by which disruption budgets are kept.
-func podServes(pod *corev1.Pod) bool {
-	if pod == nil || pod.DeletionTimestamp != nil || pod.Status.PodIP == "" {
-		return false
-	}
+func podReady(pod *corev1.Pod) bool {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodReady {
 			return c.Status == corev1.ConditionTrue

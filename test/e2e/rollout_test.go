@@ -37,6 +37,20 @@ spec: {linesPerAgent: 1, pod: {annotations: {example.com/revision: %q}}}
 		t.Fatalf("the lines are on %d pods, want %d", len(old), len(lines))
 	}
 
+	until(t, "every pod is ready", func() (bool, string) {
+		var pods corev1.PodList
+		if err := cluster.List(t.Context(), &pods, client.InNamespace(ns), client.HasLabels{voipv1.LabelAgent}); err != nil {
+			return false, err.Error()
+		}
+		ready := 0
+		for i := range pods.Items {
+			if podReady(&pods.Items[i]) {
+				ready++
+			}
+		}
+		return ready == len(lines), fmt.Sprintf("%d pods, %d ready", len(pods.Items), ready)
+	})
+
 	started := time.Now()
 	apply(t, ns, fleet("2"))
 	most := 0
