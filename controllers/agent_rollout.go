@@ -33,7 +33,7 @@ func mayReplace(name string, fleet []peer) bool {
 		if p.name == name && !p.ready {
 			return true
 		}
-		waiting = waiting || !p.counted
+		waiting = waiting || p.name != name && !p.counted
 		if p.outdated && (first == "" || p.name < first) {
 			first = p.name
 		}

@@ -77,7 +77,7 @@ func TestOnePodAtATimeIsReplaced(t *testing.T) {
 		"the next when it is up to date":        {[]peer{{"a", true, true, false}, {"b", true, true, true}}, "b"},
 		"nobody else while one comes back":      {[]peer{{"a", false, false, false}, {"b", true, true, true}}, "a"},
 		"nor while its readiness is not probed": {[]peer{{"a", true, false, false}, {"b", true, true, true}}, ""},
-		"nor when it runs but is not probed":    {[]peer{{"a", true, false, true}, {"b", true, true, true}}, ""},
+		"one that nobody counts on goes first":  {[]peer{{"a", true, false, true}, {"b", true, true, true}}, "a"},
 		"one that is not ready, at once":        {[]peer{{"a", true, true, true}, {"b", false, false, true}}, "b"},
 		"all that are not ready, at once":       {[]peer{{"a", false, false, true}, {"b", false, false, true}}, "ab"},
 	} {
