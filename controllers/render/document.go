@@ -15,9 +15,6 @@ import (
 	v1 "github.com/softphone-operator/softphone-operator/api/v1"
 )
 
-// codecNumbers are the payload numbers that the account XML gives to codecs.
-var codecNumbers = map[string]int{"PCMU": 0, "GSM": 3, "PCMA": 8, "G722": 9, "G729": 18, "iLBC": 102, "Opus": 103}
-
 // ownDocument is the layer that the account itself writes: spec.account, spec.extra, spec.merge.
 func ownDocument(l *v1.AccountLayer, values Values) (*account.Document, error) {
 	doc := &account.Document{}
@@ -91,7 +88,7 @@ func item(v reflect.Value) string {
 	if !ok {
 		return scalar(v)
 	}
-	if number, known := codecNumbers[codec.StrVal]; known && codec.Type == intstr.String {
+	if number, known := account.CodecNumber(codec.StrVal); known && codec.Type == intstr.String {
 		return strconv.Itoa(number)
 	}
 	return codec.String()
