@@ -23,7 +23,9 @@ type conn struct {
 	broken    atomic.Pointer[error]
 }
 
-// tooManyErrors in a row mean that the socket will not recover.
+// tooManyErrors in a row mean that the socket will not recover. Those the network
+// reports do not count: a registrar that is down gives one for every datagram,
+// and nothing but them is read until it is back.
 const tooManyErrors = 64
 
 func newConn(socket *net.UDPConn, admit func([]byte, netip.AddrPort) bool, unreachable func(netip.AddrPort, error)) *conn {
@@ -44,14 +46,31 @@ func (c *conn) ReadFrom(b []byte) (int, net.Addr, error) {
 			}
 		case errors.Is(err, net.ErrClosed):
 			return 0, nil, err
+		case c.drain() > 0, reported(err):
+			failures = 0
 		default:
 			if failures++; failures > tooManyErrors {
 				c.broken.Store(&err)
 				return 0, nil, err
 			}
-			c.drain()
 		}
 	}
+}
+
+// reported tells errors about something that was sent, which say nothing about
+// the socket. They are told apart by number, too, since a writer may have emptied
+// the queue first.
+func reported(err error) bool {
+	var number syscall.Errno
+	if !errors.As(err, &number) {
+		return false
+	}
+	switch number {
+	case syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.EHOSTDOWN, syscall.ENETUNREACH, syscall.ENETDOWN, syscall.ENOPROTOOPT,
+		syscall.EPROTO, syscall.EMSGSIZE, syscall.EACCES, syscall.EPERM, syscall.EOPNOTSUPP:
+		return true
+	}
+	return false
 }
 
 // WriteTo sends a datagram. An ICMP error pending on the socket is returned to

@@ -20,7 +20,9 @@ import (
 // offer is a challenge: algorithm and qop as it writes them, "" = not at all.
 type offer struct{ algorithm, qop string }
 
-func (o offer) String() string { return cmp.Or(o.algorithm, "no algorithm") + ", " + cmp.Or(o.qop, "no qop") }
+func (o offer) String() string {
+	return cmp.Or(o.algorithm, "no algorithm") + ", " + cmp.Or(o.qop, "no qop")
+}
 
 // hashes by the names of RFC 8760, without -sess.
 var hashes = map[string]func() hash.Hash{"": md5.New, "MD5": md5.New, "SHA-256": sha256.New, "SHA-512-256": sha512.New512_256}
