@@ -64,6 +64,12 @@ type Object struct {
 	Name string
 }
 
+// IsXML tells whether the layer takes its XML from here.
+func (r Reference) IsXML(l *v1.AccountLayer) bool {
+	ref, ok := xmlReference(l.XMLFrom)
+	return ok && ref == r
+}
+
 // Object that the reference points into.
 func (r Reference) Object() Object { return Object{r.Kind, r.Name} }
 

@@ -39,6 +39,8 @@ type Input struct {
 type Line struct {
 	// Document to deliver.
 	Document []byte
+	// Merged is the document before it was written: it knows what each value won over.
+	Merged *account.Document
 	// Address of record, user@host in lower-case host.
 	Address string
 	// Inline names the nodes whose secret stands in an object in plain sight.
@@ -106,7 +108,7 @@ func finish(in Input, merged, fromXML *account.Document) (*Line, error) {
 	if out.Len() > MaxDocument {
 		return nil, fail(v1.ReasonTooLarge, "the account XML has %d bytes, and a line may have %d: shorten it", out.Len(), MaxDocument)
 	}
-	line := &Line{Document: out.Bytes(), Address: address(merged), Inline: inlineSecrets(&in.Layer, fromXML)}
+	line := &Line{Document: out.Bytes(), Merged: merged, Address: address(merged), Inline: inlineSecrets(&in.Layer, fromXML)}
 	for _, p := range problems {
 		if p.Warning {
 			line.Warnings = append(line.Warnings, sentence(p))

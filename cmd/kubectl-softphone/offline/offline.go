@@ -1,6 +1,6 @@
-// Package offline is the half of kubectl-softphone that works on account
-// documents alone. It needs no cluster, so that a pipeline can judge and
-// compare documents before anything is applied.
+// Package offline is the half of kubectl-softphone that works on files alone:
+// account documents and manifests. It needs no cluster, so that a pipeline can
+// judge, compare and explain before anything is applied.
 package offline
 
 import (
@@ -19,7 +19,7 @@ import (
 
 // Commands are the commands that need no cluster.
 func Commands() []*cobra.Command {
-	return []*cobra.Command{validateCommand(), mergeCommand(), diffCommand()}
+	return []*cobra.Command{validateCommand(), mergeCommand(), diffCommand(), renderCommand(), explainCommand()}
 }
 
 // A Status ends the program with an exit code. Without an error the command has

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -290,8 +291,14 @@ func TestMergedOutputIsAnAccount(t *testing.T) {
 
 func TestHelpHasExamples(t *testing.T) {
 	for _, cmd := range Commands() {
-		if cmd.Example == "" || cmd.Long == "" || cmd.ValidArgsFunction == nil {
-			t.Errorf("%s lacks help, examples or completion", cmd.Name())
+		if cmd.Example == "" || cmd.Long == "" {
+			t.Errorf("%s lacks help or examples", cmd.Name())
+		}
+		if f := cmd.Flag("filename"); f != nil {
+			if got := f.Annotations[cobra.BashCompFilenameExt]; !slices.Equal(got, manifestSuffixes) {
+				t.Errorf("%s -f completes %v", cmd.Name(), got)
+			}
+			continue
 		}
 		got, directive := cmd.ValidArgsFunction(cmd, nil, "")
 		if len(got) != 1 || got[0] != "xml" || directive != cobra.ShellCompDirectiveFilterFileExt {
