@@ -58,6 +58,9 @@ type Config struct {
 type TLS struct {
 	Listen            netip.AddrPort // port 0: a free one
 	CertFile, KeyFile string         // PEM
+	// ClientCAFile has the authorities of clients' certificates, PEM. Without
+	// one, none is asked for; with it, none is no way in.
+	ClientCAFile string
 }
 
 // Extra holds verbatim lines for three places of the configuration.
@@ -74,15 +77,22 @@ var configTemplate = template.Must(template.New("kamailio.cfg").Parse(configText
 
 const tlsConfigText = `[server:default]
 method = TLSv1.2+
-verify_certificate = no
-require_certificate = no
 private_key = %s
 certificate = %s
-
+%s
 [client:default]
 method = TLSv1.2+
 verify_certificate = no
 `
+
+// config of the TLS module.
+func (t TLS) config() string {
+	clients := "verify_certificate = no\nrequire_certificate = no\n"
+	if t.ClientCAFile != "" {
+		clients = "verify_certificate = yes\nrequire_certificate = yes\nca_list = " + t.ClientCAFile + "\n"
+	}
+	return fmt.Sprintf(tlsConfigText, t.KeyFile, t.CertFile, clients)
+}
 
 // userName is what may name a subscriber: it stands unquoted in the
 // configuration, as a key of a hash table.
@@ -204,8 +214,7 @@ func (c Config) write(dir string) (string, error) {
 		return "", fmt.Errorf("kamailio: render configuration: %w", err)
 	}
 	if c.TLS != nil {
-		t := fmt.Sprintf(tlsConfigText, c.TLS.KeyFile, c.TLS.CertFile)
-		if err := os.WriteFile(values.TLSConfig, []byte(t), 0o600); err != nil {
+		if err := os.WriteFile(values.TLSConfig, []byte(c.TLS.config()), 0o600); err != nil {
 			return "", err
 		}
 	}

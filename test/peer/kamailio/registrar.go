@@ -253,6 +253,10 @@ func (r *Registrar) RetryAfter(ctx context.Context, after time.Duration) error {
 	return r.call(ctx, nil, "htable.seti", "refuse", "retryAfter", int(after.Seconds()))
 }
 
+// ReloadTLS makes new connections with what the certificate files hold now;
+// those there are stay.
+func (r *Registrar) ReloadTLS(ctx context.Context) error { return r.call(ctx, nil, "tls.reload") }
+
 // awaitReady returns once the registrar answers an OPTIONS request and a
 // control request.
 func (r *Registrar) awaitReady(ctx context.Context) error {

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -262,6 +263,54 @@ func TestTLSIsServed(t *testing.T) {
 	}
 }
 
+// speaks tells whether the registrar answers over TLS, and with whose certificate.
+func speaks(t *testing.T, r *Registrar, ours ...tls.Certificate) (name string, err error) {
+	t.Helper()
+	conn, err := tls.Dial("tcp", r.TLSAddr().String(), &tls.Config{InsecureSkipVerify: true, Certificates: ours})
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(conn, "OPTIONS sip:%[1]s SIP/2.0\r\nVia: SIP/2.0/TLS %[2]s;branch=z9hG4bK1\r\nMax-Forwards: 1\r\nFrom: <sip:a@%[1]s>;tag=1\r\n"+
+		"To: <sip:%[1]s>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", r.TLSAddr(), conn.LocalAddr())
+	if _, err := conn.Read(make([]byte, 1000)); err != nil { // in TLS 1.3 a refusal comes after the handshake
+		return "", err
+	}
+	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName, nil
+}
+
+func TestTLSAsksForCertificatesAndChangesItsOwn(t *testing.T) {
+	cert, key := selfSigned(t)
+	clientCert, clientKey := selfSigned(t)
+	ours, err := tls.LoadX509KeyPair(clientCert, clientKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := ForTest(t, Config{TLS: &TLS{CertFile: cert, KeyFile: key, ClientCAFile: clientCert}})
+	if _, err := speaks(t, r); err == nil {
+		t.Error("answered without a certificate")
+	}
+	before, err := speaks(t, r, ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	otherCert, otherKey := selfSigned(t)
+	for to, from := range map[string]string{cert: otherCert, key: otherKey} {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.ReloadTLS(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := speaks(t, r, ours); err != nil || after == before {
+		t.Errorf("after the change %q is served, %v", after, err)
+	}
+}
+
 // selfSigned writes a certificate for sip.test and its key.
 func selfSigned(t *testing.T) (cert, key string) {
 	t.Helper()
@@ -269,7 +318,7 @@ func selfSigned(t *testing.T) (cert, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"sip.test"},
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: rand.Text()}, DNSNames: []string{"sip.test"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
