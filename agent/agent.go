@@ -39,8 +39,7 @@ type supervisor struct {
 	hashKey  atomic.Pointer[[]byte]
 
 	applied map[string]*target
-	seen    bool   // a snapshot was applied
-	trusted string // hash of the certificates in force
+	seen    bool // a snapshot was applied
 	tidier  tidier
 
 	mu      sync.RWMutex
@@ -137,6 +136,7 @@ func (s *supervisor) run(ctx context.Context) error {
 			}
 		})
 	})
+	s.start(func() error { s.watchCertificates(watching); return nil })
 	lines, stopLines := context.WithCancel(serving)
 	defer s.endLines(stopLines)
 	s.env.finished = func(l *line) {
@@ -185,10 +185,10 @@ func (s *supervisor) apply(ctx context.Context, snap provisioning.Snapshot) {
 	if s.opts.Network != "" {
 		snap.Agent.Network.Type = s.opts.Network
 	}
-	s.trust(snap.Certificates)
 	if snap.Loaded {
 		s.seen = true
 		wanted := targets(snap)
+		s.endpoint.SetTrusts(trustsOf(wanted))
 		if err := s.ids.prepare(wanted); err != nil {
 			s.log.Error("identities of this run are lost with it", "error", err)
 		}
@@ -211,15 +211,6 @@ func (s *supervisor) apply(ctx context.Context, snap provisioning.Snapshot) {
 		all.network, all.snapshotAt = snap.Agent.Network.Type, now
 		all.drain = time.Duration(snap.Agent.DrainSeconds) * time.Second
 	})
-}
-
-// trust puts certificates in force for connections made from now on.
-func (s *supervisor) trust(c provisioning.Certificates) {
-	if s.trusted == c.Hash {
-		return
-	}
-	s.trusted = c.Hash
-	s.endpoint.SetTrust(ua.Trust{Roots: c.Roots, Certificate: c.Client})
 }
 
 // line gives the line of that name, a new one when there is none.

@@ -78,6 +78,12 @@ func (in *incarnation) Allow() []sip.RequestMethod { return in.calls.Allow() }
 // Supported implements ua.Capable.
 func (in *incarnation) Supported() []string { return in.calls.Supported() }
 
+// TLSOnly implements ua.Secured.
+func (in *incarnation) TLSOnly() bool { return linkOf(in.target.Load().Account).Transport == ua.TLS }
+
+// UsesTrust implements ua.Secured.
+func (in *incarnation) UsesTrust(name string) bool { return in.calls.UsesTrust(name) }
+
 // registrationConfig says in registration's words what the target wants.
 func (in *incarnation) registrationConfig(l *line) registration.Config {
 	t := in.target.Load()
@@ -88,8 +94,7 @@ func (in *incarnation) registrationConfig(l *line) registration.Config {
 		Registrar:       a.Host,
 		Proxy:           serverHostPort(a),
 		Route:           outboundProxy(a) != "",
-		Link:            linkOf(a),
-		Trust:           trustOf(t),
+		Link:            t.link(),
 		AuthUsername:    a.DigestUsername(),
 		Password:        ua.Secret(a.Password),
 		Expires:         time.Duration(a.Expires) * time.Second,
@@ -113,7 +118,7 @@ func (in *incarnation) callOptions(l *line) call.Options {
 		ContactUser:  in.identity.contactUser,
 		Endpoint:     l.env.endpoint,
 		Server:       in.reg.Server,
-		Link:         linkOf(t.Account),
+		Link:         t.link(),
 		Route:        outboundProxy(t.Account),
 		Nonces:       in.reg.Nonces(),
 		Network:      t.settings.network.Type,
@@ -146,12 +151,12 @@ func linkOf(a *account.Account) ua.Link {
 	return link
 }
 
-// trustOf tells the certificates of a line with TLS apart; others have none.
-func trustOf(t *target) string {
-	if linkOf(t.Account).Transport != ua.TLS {
-		return ""
-	}
-	return t.settings.trust
+// link is linkOf the account, over connections made with the line's certificates.
+// Lines without TLS have them, too, for what they may dial.
+func (t *target) link() ua.Link {
+	l := linkOf(t.Account)
+	l.Trust = trustOf(t)
+	return l
 }
 
 // registerHeaders are the account's extra headers that a REGISTER carries.

@@ -31,6 +31,7 @@ type environment struct {
 	hashKey  func() []byte
 	finished func(*line)   // a line was removed and nothing of it is left
 	inFlight time.Duration // transactionLife; tests are shorter
+	expiry   expiryLog
 	log      *slog.Logger
 }
 
@@ -70,7 +71,8 @@ type line struct {
 	stopped    bool // an order to stop was carried out
 	retired    []*incarnation
 	shown      registration.Status
-	look       *time.Timer // pokes later
+	server     *shownCertificate // nil without TLS
+	look       *time.Timer       // pokes later
 
 	current   atomic.Pointer[incarnation]
 	history   atomic.Pointer[[]*incarnation] // current and retired, for readers

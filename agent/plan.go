@@ -42,7 +42,6 @@ type settings struct {
 	noAnswerSeconds int
 	drainSeconds    int
 	caps            delivery.Caps
-	trust           string // hash of the certificates TLS connections are made with
 }
 
 func settingsOf(a delivery.Agent) settings {
@@ -55,7 +54,6 @@ func settingsOf(a delivery.Agent) settings {
 // targets of a snapshot, by name.
 func targets(s provisioning.Snapshot) map[string]*target {
 	of := settingsOf(s.Agent)
-	of.trust = s.Certificates.Hash
 	all := make(map[string]*target, len(s.Lines))
 	for _, l := range s.Lines {
 		all[l.Name] = &target{Line: l, settings: of}
@@ -121,7 +119,7 @@ func compare(from, to *target) (action, []string) {
 	differs(s.noAnswerSeconds != t.noAnswerSeconds, "noAnswerSeconds", live)
 	differs(s.drainSeconds != t.drainSeconds, "drainSeconds", live)
 	differs(s.caps != t.caps, "caps", live)
-	differs(s.trust != t.trust && linkOf(to.Account).Transport == ua.TLS, "certificates", reregister)
+	differs(trustOf(from) != trustOf(to) && linkOf(to.Account).Transport == ua.TLS, "certificates", reregister)
 	return act, slices.Compact(why)
 }
 

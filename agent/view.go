@@ -38,6 +38,8 @@ func (l *line) publish(o order) {
 	v := &view{status: l.lineStatus(in, s)}
 	l.published.Store(v)
 	l.env.metrics.Line(l.name, v.status.State)
+	l.env.metrics.Certificates(l.name, v.status.Certificates)
+	l.env.expiry.note(l.log, v.status.Certificates, v.status.Server, time.Now())
 	l.env.hub.SetLine(reportOf(v.status))
 }
 
@@ -87,7 +89,7 @@ func (l *line) lineStatus(in *incarnation, s registration.Status) control.LineSt
 		Server: s.Server, Contact: s.Contact, Public: s.Public, ExpiresAt: s.ExpiresAt, GrantedSeconds: s.GrantedSeconds,
 		LastCode: s.LastCode, LastReason: s.LastReason, Problem: s.Problem, RetryAt: s.Retry,
 		DrainState: l.drainState(in), ActiveCalls: l.activeCalls(),
-		ConfigHash: t.ConfigHash, EffectiveHash: t.EffectiveHash,
+		ConfigHash: t.ConfigHash, EffectiveHash: t.EffectiveHash, Certificates: l.certificates(in),
 	}
 }
 
@@ -116,5 +118,6 @@ func reportOf(s control.LineStatus) delivery.LineReport {
 		Name: s.Name, State: s.State, Since: s.Since, Slot: s.Slot, Server: s.Server, Contact: s.Contact,
 		GrantedSeconds: s.GrantedSeconds, LastCode: s.LastCode, LastReason: s.LastReason, Problem: s.Problem,
 		DrainState: s.DrainState, ConfigHash: s.ConfigHash, EffectiveHash: s.EffectiveHash, ActiveCalls: s.ActiveCalls,
+		Certificates: s.Certificates,
 	}
 }

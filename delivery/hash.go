@@ -41,7 +41,9 @@ func (h Hasher) Document(document []byte) string {
 	return sum(m)
 }
 
-// Snapshot hashes all files of an agent, whatever their order. 16 hex digits.
+// Snapshot hashes all files of an agent, whatever their order: agent.json, the
+// lines' and those with certificates (of the agent and of lines), but not those of
+// the report. 16 hex digits.
 func (h Hasher) Snapshot(files map[string][]byte) string {
 	m := h.mac()
 	for _, name := range slices.Sorted(maps.Keys(files)) {

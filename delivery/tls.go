@@ -39,7 +39,8 @@ const (
 	ClientCertificate CertificateRole = "client"
 )
 
-// Certificate is one that a line's connection was made with.
+// Certificate is one that a line's connection was made with, or would be made with
+// now that a server has renewed its own.
 type Certificate struct {
 	Role CertificateRole `json:"role"`
 	// Subject, e.g. "CN=sip.example.com".

@@ -230,6 +230,19 @@ func (s *Set) Hangup(id string) error {
 	return fmt.Errorf("%w: %q", ErrNoCall, clip(id))
 }
 
+// UsesTrust tells whether a call runs that began with the certificates of that
+// name (ua.Link.Trust).
+func (s *Set) UsesTrust(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.running {
+		if c.opts.Link.Trust == name {
+			return true
+		}
+	}
+	return false
+}
+
 // Records of running calls and of those that ended within the last ten
 // minutes (the latest 100), oldest first, with media statistics as of now.
 func (s *Set) Records() []Record {

@@ -89,4 +89,6 @@ type LineStatus struct {
 	ActiveCalls    int                `json:"activeCalls"`
 	ConfigHash     string             `json:"configHash"`
 	EffectiveHash  string             `json:"effectiveHash"`
+	// Certificates the line's connection was made with; none without TLS.
+	Certificates []delivery.Certificate `json:"certificates,omitempty"`
 }

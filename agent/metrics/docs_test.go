@@ -21,6 +21,7 @@ func everything() *Metrics {
 	m := New(Options{Name: "agent-0", Version: "v1", Endpoint: func() ua.Stats { return ua.Stats{} }})
 	m.Line("alice", delivery.Registered)
 	m.RegistrationAttempt("alice", 200)
+	m.Certificates("alice", []delivery.Certificate{{Role: delivery.ServerCertificate, NotAfter: time.Unix(1, 0)}})
 	m.Snapshot(0, time.Unix(1, 0))
 	m.Call(call.Record{
 		ID: "1", Line: "alice", Direction: call.In, State: call.Ended, AnsweredAt: time.Now(), SetupMs: ptr(int64(1)),

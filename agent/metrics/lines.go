@@ -11,7 +11,7 @@ import (
 // lineCollector makes the series of lines when they are asked for. A thousand
 // idle lines then cost a map entry each instead of a handful of metric objects.
 type lineCollector struct {
-	registered, state, lines, attempts *prometheus.Desc
+	registered, state, lines, attempts, expiry *prometheus.Desc
 
 	mu     sync.Mutex
 	byName map[string]*lineCounts
@@ -19,8 +19,9 @@ type lineCollector struct {
 
 // lineCounts is what is known of one line.
 type lineCounts struct {
-	state    delivery.State
-	attempts []attempts
+	state        delivery.State
+	attempts     []attempts
+	certificates []delivery.Certificate
 }
 
 // attempts that ended with one code; a line meets few codes in its life.
@@ -39,13 +40,15 @@ func newLineCollector() *lineCollector {
 		lines:      desc("softphone_lines", "Lines of this agent by state.", "state"),
 		attempts: desc("softphone_registration_attempts_total",
 			"REGISTER exchanges that ended, by final SIP code; none = no answer.", "account", "code"),
+		expiry: desc("softphone_certificate_expiry_timestamp_seconds",
+			"When a certificate ends that the account's TLS connection was made with.", "account", "role"),
 		byName: map[string]*lineCounts{},
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *lineCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.registered, c.state, c.lines, c.attempts} {
+	for _, d := range []*prometheus.Desc{c.registered, c.state, c.lines, c.attempts, c.expiry} {
 		out <- d
 	}
 }
@@ -63,6 +66,9 @@ func (c *lineCollector) Collect(out chan<- prometheus.Metric) {
 			continue
 		}
 		states[l.state]++
+		for _, end := range l.certificates {
+			out <- prometheus.MustNewConstMetric(c.expiry, prometheus.GaugeValue, float64(end.NotAfter.Unix()), name, string(end.Role))
+		}
 		out <- prometheus.MustNewConstMetric(c.registered, prometheus.GaugeValue, bool01(l.state == delivery.Registered), name)
 		out <- prometheus.MustNewConstMetric(c.state, prometheus.GaugeValue, 1, name, string(l.state))
 	}
@@ -85,6 +91,13 @@ func (c *lineCollector) setState(name string, s delivery.State) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.line(name).state = s
+}
+
+// setCertificates takes at most one of a role.
+func (c *lineCollector) setCertificates(name string, all []delivery.Certificate) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.line(name).certificates = all
 }
 
 // attempted counts a code; those that SIP does not know count as no answer.

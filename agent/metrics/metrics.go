@@ -124,6 +124,11 @@ func (m *Metrics) Snapshot(rejectedFiles int, at time.Time) {
 // Line shows the registration state of a line.
 func (m *Metrics) Line(account string, state delivery.State) { m.lines.setState(account, state) }
 
+// Certificates shows when the certificates of a line end.
+func (m *Metrics) Certificates(account string, all []delivery.Certificate) {
+	m.lines.setCertificates(account, all)
+}
+
 // RegistrationAttempt counts an attempt that ended with a final code; 0 = no answer.
 func (m *Metrics) RegistrationAttempt(account string, code int) { m.lines.attempted(account, code) }
 

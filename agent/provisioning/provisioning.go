@@ -13,6 +13,7 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"time"
@@ -32,8 +33,6 @@ type Snapshot struct {
 	Lines []Line
 	// Rejected files, sorted by name, each with what is wrong with it.
 	Rejected []delivery.Rejected
-	// Certificates in force.
-	Certificates Certificates
 	// Hash of the files in force (delivery.Hasher.Snapshot).
 	Hash string
 }
@@ -50,6 +49,8 @@ type Line struct {
 	// the document after external provisioning.
 	ConfigHash    string
 	EffectiveHash string
+	// Certificates its TLS connections are made with; never nil.
+	Certificates *Certificates
 
 	file string
 	raw  []byte
@@ -91,7 +92,9 @@ type Source struct {
 	agentLoaded bool
 	files       map[string]lineFile // last good content by file name
 
-	certificates Certificates
+	roots     authorities         // the agent's last good ones
+	client    clientCertificate   // likewise
+	materials map[string]material // in force, by line
 
 	lastRaw  string // hash of what was read last, good or not
 	rejected []delivery.Rejected
@@ -129,7 +132,7 @@ func New(o Options) (*Source, error) {
 // last time. The error is about the directory itself; what is wrong with single
 // files is in the snapshot.
 func (s *Source) Read() (snap Snapshot, changed bool, err error) {
-	raw, err := readDir(s.opts.Dir, s.opts.CAFile)
+	raw, err := readDir(s.opts.Dir, s.opts.CAFile, s.agent)
 	if err != nil {
 		return Snapshot{}, false, err
 	}
@@ -162,18 +165,27 @@ func (s *Source) reject(file string, err error) {
 
 // snapshot gathers what is in force.
 func (s *Source) snapshot() Snapshot {
-	snap := Snapshot{Agent: s.agent.Defaults(), Loaded: s.agentLoaded, Rejected: slices.Clone(s.rejected), Certificates: s.certificates}
+	snap := Snapshot{Agent: s.agent.Defaults(), Loaded: s.agentLoaded, Rejected: slices.Clone(s.rejected)}
 	hasher := delivery.NewHasher(s.agent.HashKey)
 	inForce := map[string][]byte{}
 	if s.agentBytes != nil {
 		inForce[delivery.AgentFile] = s.agentBytes
 	}
+	for _, files := range []map[string][]byte{s.roots.files, s.client.files} {
+		maps.Copy(inForce, files)
+	}
 	for file, f := range s.files {
 		inForce[file] = f.content
 		for _, p := range f.lines {
+			m, ok := s.materials[p.name]
+			if !ok {
+				continue
+			}
+			maps.Copy(inForce, m.files)
 			row := snap.Agent.Line(p.name)
+			row.TLS = m.named
 			snap.Lines = append(snap.Lines, Line{
-				Name: p.name, Account: p.account, Row: row, file: file, raw: p.raw,
+				Name: p.name, Account: p.account, Row: row, Certificates: m.certificates, file: file, raw: p.raw,
 				ConfigHash: hasher.Line(p.raw, row), EffectiveHash: hasher.Document(p.raw),
 			})
 		}

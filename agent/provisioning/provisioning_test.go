@@ -403,7 +403,7 @@ func TestADirectoryThatNeverHoldsStill(t *testing.T) {
 		}
 	}()
 	for range 200 {
-		if raw, err := readDir(m.dir, ""); err == nil && len(raw.content) != 1 {
+		if raw, err := readDir(m.dir, "", delivery.Agent{}); err == nil && len(raw.content) != 1 {
 			t.Errorf("%d files, no error", len(raw.content))
 		}
 	}

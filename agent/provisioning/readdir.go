@@ -49,10 +49,10 @@ func (r rawFiles) sum() string {
 // of a mounted volume: the link is followed once, and the reading is repeated
 // when the link moved meanwhile. What was read of a generation that is being
 // removed is never given out: a file that is missing would end a line.
-func readDir(dir, caFile string) (rawFiles, error) {
+func readDir(dir, caFile string, inForce delivery.Agent) (rawFiles, error) {
 	for range maxReadings {
 		generation := resolve(dir)
-		raw, err := readFiles(generation)
+		raw, err := readFiles(generation, inForce)
 		if resolve(dir) == generation {
 			raw.read(bundle, caFile)
 			return raw, err
@@ -94,7 +94,9 @@ func resolve(dir string) string {
 	return filepath.Join(dir, target)
 }
 
-func readFiles(dir string) (rawFiles, error) {
+// readFiles reads what has a name of its own, and the certificates that agent.json
+// names: this one, and the one that stays in force if this one is broken.
+func readFiles(dir string, inForce delivery.Agent) (rawFiles, error) {
 	raw := rawFiles{content: map[string][]byte{}, failed: map[string]error{}}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -105,6 +107,15 @@ func readFiles(dir string) (rawFiles, error) {
 			continue
 		}
 		raw.read(e.Name(), filepath.Join(dir, e.Name()))
+	}
+	names := namedFiles(inForce)
+	if agent, err := parseAgent(raw.content[delivery.AgentFile]); err == nil {
+		maps.Copy(names, namedFiles(agent))
+	}
+	for name := range names {
+		if _, read := raw.content[name]; !read {
+			raw.read(name, filepath.Join(dir, name))
+		}
 	}
 	return raw, nil
 }

@@ -15,12 +15,14 @@ const (
 // compare says what has to be done for b to be in force instead of a. Both have
 // their defaults filled.
 func compare(a, b Config) change {
+	retrusted := a.Link.Trust != b.Link.Trust
+	a.Link.Trust = b.Link.Trust
 	switch {
 	case a.AOR.User != b.AOR.User, a.AOR.Host != b.AOR.Host, a.Registrar != b.Registrar, a.Proxy != b.Proxy,
 		a.Route != b.Route, a.Link != b.Link, a.ContactUser != b.ContactUser,
 		a.Instance != b.Instance, a.RInstance != b.RInstance, a.Slot != b.Slot:
 		return relocate
-	case a.AuthUsername != b.AuthUsername, a.Password != b.Password, a.Expires != b.Expires, a.Trust != b.Trust,
+	case a.AuthUsername != b.AuthUsername, a.Password != b.Password, a.Expires != b.Expires, retrusted,
 		a.AOR.Display != b.AOR.Display, !slices.Equal(a.Headers, b.Headers):
 		return reregister
 	case a.KeepAlive != b.KeepAlive, a.KeepAlivePeriod != b.KeepAlivePeriod, a.Name != b.Name, a.Log != b.Log:

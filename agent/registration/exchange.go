@@ -65,7 +65,7 @@ func (x *exchange) locate(ctx context.Context, j job) ([]ua.Candidate, error) {
 		found[i] = x.cfg.Link.Through(c)
 	}
 	if len(x.servers) > 0 {
-		if i := slices.Index(found, x.servers[0]); i > 0 {
+		if i := slices.IndexFunc(found, func(c ua.Candidate) bool { return c.Addr == x.servers[0].Addr }); i > 0 {
 			found[0], found[i] = found[i], found[0]
 		}
 	}

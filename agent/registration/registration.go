@@ -38,11 +38,10 @@ type Config struct {
 	Proxy string
 	// Route adds the proxy as a loose Route header (an outbound proxy).
 	Route bool
-	// Link to the server; the zero value is UDP.
+	// Link to the server; the zero value is UDP. Other certificates (its Trust)
+	// register again, over a connection made with them; anything else of it
+	// removes the binding first.
 	Link ua.Link
-	// Trust tells apart the certificates TLS connections are made with; another
-	// one registers again.
-	Trust string
 	// AuthUsername for digest; "" = AOR.User.
 	AuthUsername string
 	Password     ua.Secret

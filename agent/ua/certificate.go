@@ -10,15 +10,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-// Trust is what TLS connections are made with.
-type Trust struct {
-	// Roots that sign servers' certificates; nil = the system's.
-	Roots *x509.CertPool
-	// Certificate of ours, for servers that ask for one; nil = none.
-	Certificate *tls.Certificate
-}
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
 
 // CertificateError says what is wrong with a certificate, in a sentence without
 // a full stop. It is an ErrCertificate.
@@ -27,13 +21,17 @@ type CertificateError struct{ Reason string }
 func (e *CertificateError) Error() string { return e.Reason }
 func (e *CertificateError) Unwrap() error { return ErrCertificate }
 
-// config of a connection to a server that is to be domain.
-func (t Trust) config(domain string) *tls.Config {
+// config of a connection to a server that is to be domain; server gets its
+// certificate once that was found good.
+func (t Trust) config(domain string, server *delivery.Certificate) *tls.Config {
 	c := &tls.Config{
 		ServerName: domain, MinVersion: tls.VersionTLS12,
 		// Verified below: the rules of RFC 5922 differ from those of the Web.
 		InsecureSkipVerify: true,
-		VerifyConnection:   func(s tls.ConnectionState) error { return verify(s.PeerCertificates, t.Roots, domain, time.Now()) },
+		VerifyConnection: func(s tls.ConnectionState) (err error) {
+			*server, err = verify(s.PeerCertificates, t.Roots, domain, time.Now())
+			return err
+		},
 	}
 	if t.Certificate != nil {
 		c.Certificates = []tls.Certificate{*t.Certificate}
@@ -43,25 +41,26 @@ func (t Trust) config(domain string) *tls.Config {
 
 // verify holds a server's certificates against the SIP domain it is asked for:
 // the path first, then the identity (RFC 5922 §7).
-func verify(chain []*x509.Certificate, roots *x509.CertPool, domain string, now time.Time) error {
+func verify(chain []*x509.Certificate, roots *x509.CertPool, domain string, now time.Time) (delivery.Certificate, error) {
+	var good delivery.Certificate
 	if len(chain) == 0 {
-		return &CertificateError{Reason: "the server shows no certificate"}
+		return good, &CertificateError{Reason: "the server shows no certificate"}
 	}
 	leaf, between := chain[0], x509.NewCertPool()
 	for _, c := range chain[1:] {
 		between.AddCert(c)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{
+	paths, err := leaf.Verify(x509.VerifyOptions{
 		Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 	if err != nil {
-		return &CertificateError{Reason: rejected(leaf, err, now)}
+		return good, &CertificateError{Reason: rejected(leaf, err, now)}
 	}
 	names := identities(leaf)
 	if !slices.ContainsFunc(names, func(n string) bool { return sameDomain(n, domain) }) {
-		return &CertificateError{Reason: mismatch(names, domain)}
+		return good, &CertificateError{Reason: mismatch(names, domain)}
 	}
-	return nil
+	return delivery.Certificate{Role: delivery.ServerCertificate, Subject: subject(leaf), NotAfter: lastEnd(paths)}, nil
 }
 
 // rejected says why there is no path from a certificate to a root.
@@ -85,8 +84,8 @@ func mismatch(names []string, domain string) string {
 		return fmt.Sprintf("the server's certificate names nobody, not %s either", domain)
 	}
 	shown := strings.Join(names[:min(len(names), 3)], ", ")
-	if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "*.") && sameSuffix(n, domain) }) {
-		return fmt.Sprintf("the server's certificate is for %.120q, and wildcards do not count in SIP (RFC 5922): it has to name %s", shown, domain)
+	if i := slices.IndexFunc(names, func(n string) bool { return strings.HasPrefix(n, "*.") && sameSuffix(n, domain) }); i >= 0 {
+		return fmt.Sprintf("the server's certificate is for the wildcard %.120q, which RFC 5922 forbids in SIP: it has to name %s itself", names[i], domain)
 	}
 	return fmt.Sprintf("the server's certificate is for %.120q, not for %s", shown, domain)
 }

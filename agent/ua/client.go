@@ -110,9 +110,10 @@ func (e *Endpoint) Attach(server Candidate, lost func(cause error)) (detach func
 	return func() {}
 }
 
-// SetTrust says what TLS connections are made with from now on. Those that are
-// there are replaced before long.
-func (e *Endpoint) SetTrust(t Trust) { e.streams.setTrust(t) }
+// SetTrusts says what TLS connections are made with, by the names that links use.
+// A name stands for the same for good. Connections made with what is not among
+// them any more end when no line and no call uses them.
+func (e *Endpoint) SetTrusts(all map[string]Trust) { e.streams.setTrusts(all) }
 
 // LocalAddrFor gives the source address the kernel would use towards server.
 func (e *Endpoint) LocalAddrFor(ctx context.Context, server netip.AddrPort) (netip.Addr, error) {
@@ -184,7 +185,7 @@ func (e *Endpoint) fill(ctx context.Context, req *sip.Request) (to Candidate, by
 		if by, err = e.streams.get(ctx, to); err != nil {
 			return to, nil, fmt.Errorf("send %s: %w", req.Method, err)
 		}
-		req.Laddr = by.laddr(to.Name)
+		req.Laddr = by.laddr(to)
 	}
 	return to, by, nil
 }

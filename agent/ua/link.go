@@ -17,6 +17,9 @@ type Link struct {
 	// Domain is the account's SIP domain, which the certificate of a TLS server
 	// must be good for, however the server was found (RFC 5922 §4).
 	Domain string
+	// Trust names what TLS connections are made with (Endpoint.SetTrusts); "" =
+	// the system's roots, and no certificate of ours.
+	Trust string
 }
 
 func (l Link) transport() Transport {
@@ -72,10 +75,10 @@ func (l Link) To(addr netip.AddrPort) Candidate {
 }
 
 // Through is a candidate as this line uses it: a TLS server answers for the
-// line's domain.
+// line's domain, to whom the line trusts.
 func (l Link) Through(c Candidate) Candidate {
-	if c.Name = ""; c.Transport == TLS {
-		c.Name = strings.ToLower(hostOnly(l.Domain))
+	if c.Name, c.Trust = "", ""; c.Transport == TLS {
+		c.Name, c.Trust = strings.ToLower(hostOnly(l.Domain)), l.Trust
 	}
 	return c
 }
@@ -100,11 +103,19 @@ func (l Link) TransportOf(u sip.Uri) Transport {
 }
 
 // Aim makes the candidate the place a request goes to: its destination, its
-// transport, and the name a certificate there must be good for.
+// transport, the name a certificate there must be good for, and to whom.
 func (c Candidate) Aim(req *sip.Request) {
 	req.SetDestination(c.Addr.String())
 	req.SetTransport(strings.ToUpper(string(c.transport())))
-	req.Laddr = sip.Addr{Hostname: c.Name}
+	req.Laddr = sip.Addr{Hostname: c.label()}
+}
+
+// label is what of a candidate a request has to carry beside address and transport.
+func (c Candidate) label() string {
+	if c.transport() != TLS {
+		return ""
+	}
+	return c.Trust + "/" + c.Name
 }
 
 func (c Candidate) transport() Transport {
@@ -117,7 +128,8 @@ func (c Candidate) transport() Transport {
 // aimOf is the candidate a request was aimed at.
 func aimOf(req *sip.Request) (Candidate, error) {
 	addr, err := netip.ParseAddrPort(req.Destination())
-	return Candidate{Transport: Transport(sip.NetworkToLower(transportOf(req))), Addr: addr, Name: req.Laddr.Hostname}, err
+	trust, name, _ := strings.Cut(req.Laddr.Hostname, "/")
+	return Candidate{Transport: Transport(sip.NetworkToLower(transportOf(req))), Addr: addr, Name: name, Trust: trust}, err
 }
 
 // transportOf is the transport that was set; UDP unless one was. (sipgo would

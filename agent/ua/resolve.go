@@ -33,6 +33,8 @@ type Candidate struct {
 	Addr      netip.AddrPort
 	// Name the certificate must be good for (RFC 5922); "" for addresses.
 	Name string
+	// Trust names what a TLS connection is made with (Link.Trust).
+	Trust string
 }
 
 // String gives "10.77.0.1:5060/udp".

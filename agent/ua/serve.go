@@ -66,6 +66,10 @@ func (e *Endpoint) route(req *sip.Request, tx *sip.ServerTx) {
 		e.answerNobody(req, tx)
 		return
 	}
+	if insecure(l, req) {
+		e.refuseInsecure(req, tx)
+		return
+	}
 	allow, supported := e.cfg.Allow, []string(nil)
 	if c, ok := l.(Capable); ok {
 		allow, supported = c.Allow(), c.Supported()

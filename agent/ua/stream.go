@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
 // Bounds of a connection.
@@ -22,7 +24,7 @@ const (
 	// idleLife of a connection that no line is registered over.
 	idleLife = time.Hour
 	// retiredLife of a connection made with other certificates than those in
-	// force: 64·T1, what an INVITE may take.
+	// force, once no line and no call uses it: 64·T1, what an INVITE may take.
 	retiredLife = 32 * time.Second
 )
 
@@ -61,6 +63,8 @@ type stream struct {
 	pongs    bool        // the other end answers pings: one came back before
 	watch    *time.Timer // waits for a pong; nil = no ping is out
 	lapse    *time.Timer // idle or retired
+	retired  bool        // made with certificates that were replaced
+	server   delivery.Certificate
 }
 
 // attachment is a line's interest in a connection.
@@ -215,29 +219,39 @@ func (s *stream) attach(lost func(error)) (detach func()) {
 	}
 }
 
-// expire ends a connection that has been idle, and looks again later at another.
+// expire ends a connection that nobody needs, and looks again later at another.
 func (s *stream) expire() {
+	busy := s.owner.endpoint.lines.usesTrust(s.to.Trust)
 	s.mu.Lock()
-	idle := time.Since(s.used)
-	if s.ended {
-		s.mu.Unlock()
-		return
+	life, why := idleLife, errIdle
+	if s.retired {
+		life, why = s.owner.retiredLife, errRetired
 	}
-	if len(s.attached) > 0 || idle < idleLife {
-		s.lapse.Reset(idleLife)
-		s.mu.Unlock()
-		return
+	needed := len(s.attached) > 0 || s.retired && busy || time.Since(s.used) < life
+	switch {
+	case s.ended:
+	case needed:
+		s.lapse.Reset(life)
+	default:
+		defer s.end(why)
 	}
 	s.mu.Unlock()
-	s.end(errIdle)
 }
 
-// retire ends the connection before long.
-func (s *stream) retire() {
+// retire has the connection end when no line is registered over it any more, and
+// no call runs that began with its certificates; or takes that back.
+func (s *stream) retire(retired bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lapse.Stop()
-	s.lapse = time.AfterFunc(retiredLife, func() { s.end(errRetired) })
+	if s.retired == retired || s.ended {
+		return
+	}
+	s.retired = retired
+	life := idleLife
+	if retired {
+		life = s.owner.retiredLife
+	}
+	s.lapse.Reset(life)
 }
 
 // Close implements net.Conn; sipgo's pool calls it.
@@ -288,9 +302,9 @@ func (s *stream) explain(err error) error {
 	return s.err()
 }
 
-// laddr names the connection to sipgo. name has to survive in the request, which
-// may be sent again.
-func (s *stream) laddr(name string) sip.Addr {
+// laddr names the connection to sipgo. The candidate's label has to survive in
+// the request, which may be sent again.
+func (s *stream) laddr(to Candidate) sip.Addr {
 	t := s.token.(*net.TCPAddr)
-	return sip.Addr{IP: t.IP, Port: t.Port, Hostname: name}
+	return sip.Addr{IP: t.IP, Port: t.Port, Hostname: to.label()}
 }

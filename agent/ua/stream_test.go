@@ -334,14 +334,14 @@ func TestServerCertificates(t *testing.T) {
 		"a common name serves without others":   {ours, func(c *x509.Certificate) { c.Subject.CommonName = "sip.test" }, ""},
 		"a common name beside others does not":  {ours, func(c *x509.Certificate) { c.Subject.CommonName, c.DNSNames = "sip.test", []string{"a.test"} }, "not for sip.test"},
 		"another name is a mismatch":            {ours, dns("pbx.example"), `is for "pbx.example", not for sip.test`},
-		"a wildcard does not count":             {ours, dns("*.test"), "wildcards do not count"},
+		"a wildcard does not count":             {ours, dns("*.test"), `is for the wildcard "*.test", which RFC 5922 forbids in SIP: it has to name sip.test itself`},
 		"an authority nobody knows":             {others, dns("sip.test"), "unknown authority"},
 		"a certificate whose time has passed":   {ours, func(c *x509.Certificate) { dns("sip.test")(c); c.NotAfter = time.Now().Add(-time.Minute) }, "expired on "},
 		"a certificate whose time has not come": {ours, func(c *x509.Certificate) { dns("sip.test")(c); c.NotBefore = time.Now().Add(time.Minute) }, "not valid before"},
 	} {
 		t.Run(says, func(t *testing.T) {
 			e := listen(t)
-			e.SetTrust(Trust{Roots: ours.pool()})
+			e.SetTrusts(map[string]Trust{"t": {Roots: ours.pool()}})
 			s := newServer(t, &tls.Config{Certificates: []tls.Certificate{row.signer.sign(t, row.edit)}})
 			go func() {
 				if l := s.accept(); row.want == "" {
@@ -350,7 +350,7 @@ func TestServerCertificates(t *testing.T) {
 					_, _ = io.Copy(io.Discard, l)
 				}
 			}()
-			_, err := e.Do(t.Context(), registerTo(Link{Transport: TLS, Domain: "sip.test:5061"}.To(s.addr())))
+			_, err := e.Do(t.Context(), registerTo(Link{Transport: TLS, Domain: "sip.test:5061", Trust: "t"}.To(s.addr())))
 			var rejected *CertificateError
 			switch {
 			case row.want == "" && err != nil:
@@ -368,16 +368,16 @@ func TestClientCertificate(t *testing.T) {
 		Certificates: []tls.Certificate{ca.sign(t, dns("sip.test"))}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool(),
 	}
 	e, s := listen(t), newServer(t, config)
-	to := Link{Transport: TLS, Domain: "sip.test"}.To(s.addr())
-	e.SetTrust(Trust{Roots: ca.pool()})
+	mine := ca.sign(t, dns("alice"))
+	e.SetTrusts(map[string]Trust{"none": {Roots: ca.pool()}, "mine": {Roots: ca.pool(), Certificate: &mine}})
+	link := Link{Transport: TLS, Domain: "sip.test", Trust: "none"}
 	go func() { _, _ = io.Copy(io.Discard, s.accept()) }()
-	if _, err := e.Do(t.Context(), registerTo(to)); !errors.Is(err, ErrCertificate) || !strings.Contains(err.Error(), "certificate required") {
+	if _, err := e.Do(t.Context(), registerTo(link.To(s.addr()))); !errors.Is(err, ErrCertificate) || !strings.Contains(err.Error(), "certificate required") {
 		t.Errorf("without a certificate: %v", err)
 	}
-	mine := ca.sign(t, dns("alice"))
-	e.SetTrust(Trust{Roots: ca.pool(), Certificate: &mine})
+	link.Trust = "mine"
 	go func() { s.accept().answer(200) }()
-	if _, err := e.Do(t.Context(), registerTo(to)); err != nil {
+	if _, err := e.Do(t.Context(), registerTo(link.To(s.addr()))); err != nil {
 		t.Errorf("with one: %v", err)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
 // Bounds of what connections cost.
@@ -39,20 +41,14 @@ type streams struct {
 	stop     context.CancelFunc
 	work     sync.WaitGroup
 
-	mu         sync.Mutex
-	trust      Trust
-	generation int // of trust
-	serial     uint64
-	dialled    map[streamKey]*dialing
-	sources    map[string]*stream // all that are open
-	accepted   int
-}
+	retiredLife time.Duration // tests are shorter
 
-// streamKey: lines share a connection when server, domain and certificates are
-// the same.
-type streamKey struct {
-	to         Candidate
-	generation int // of the certificates; 0 for TCP
+	mu       sync.Mutex
+	trusts   trusts
+	serial   uint64
+	dialled  map[Candidate]*dialing
+	sources  map[string]*stream // all that are open
+	accepted int
 }
 
 // dialing is a connection or the making of one.
@@ -98,8 +94,8 @@ func ownTransports() sip.TransportsConfig {
 // openStreams serves connections to l and those dialled later.
 func openStreams(e *Endpoint, l net.Listener) *streams {
 	t := &streams{
-		endpoint: e, listener: l, parser: sip.NewParser(),
-		dialled: make(map[streamKey]*dialing), sources: make(map[string]*stream), generation: 1,
+		endpoint: e, listener: l, parser: sip.NewParser(), retiredLife: retiredLife,
+		dialled: make(map[Candidate]*dialing), sources: make(map[string]*stream),
 	}
 	t.life, t.stop = context.WithCancel(context.Background())
 	t.tcp = &feed{conns: make(chan net.Conn), addr: l.Addr(), life: t.life}
@@ -127,25 +123,24 @@ func (t *streams) close() error {
 	return err
 }
 
-// key of the connection to a candidate.
-func (t *streams) key(to Candidate) streamKey {
-	if to.Transport == TLS {
-		return streamKey{to, t.generation}
+// key of the connection to a candidate: lines share one when server, domain and
+// certificates are the same.
+func key(to Candidate) Candidate {
+	if to.Transport != TLS {
+		to.Name, to.Trust = "", ""
 	}
-	to.Name = ""
-	return streamKey{to, 0}
+	return to
 }
 
 // get gives the connection to a candidate, making one if there is none.
 func (t *streams) get(ctx context.Context, to Candidate) (*stream, error) {
 	t.mu.Lock()
-	key := t.key(to)
-	d := t.dialled[key]
+	to = key(to)
+	d := t.dialled[to]
 	if d == nil && t.life.Err() == nil {
 		d = &dialing{done: make(chan struct{})}
-		t.dialled[key] = d
-		trust := t.trust
-		t.work.Go(func() { t.dial(key, trust, d) })
+		t.dialled[to] = d
+		t.work.Go(func() { t.dial(to, d) })
 	}
 	t.mu.Unlock()
 	if d == nil {
@@ -159,59 +154,70 @@ func (t *streams) get(ctx context.Context, to Candidate) (*stream, error) {
 	}
 }
 
-func (t *streams) dial(key streamKey, trust Trust, d *dialing) {
+func (t *streams) dial(to Candidate, d *dialing) {
 	defer func() {
 		close(d.done)
-		if d.s != nil && d.s.err() != nil {
+		if d.s == nil {
+			return
+		}
+		t.mu.Lock()
+		d.s.retire(!t.trusts.inForce(to.Trust)) // they may have been replaced meanwhile
+		t.mu.Unlock()
+		if d.s.err() != nil {
 			t.forget(d.s) // it ended before it was done
 		}
 	}()
 	ctx, cancel := context.WithTimeout(t.life, dialTimeout)
 	defer cancel()
-	conn, err := t.connect(ctx, key.to, trust)
+	conn, server, err := t.connect(ctx, to)
 	if err == nil {
-		d.s, err = t.serve(conn, key.to)
+		d.s, err = t.serve(conn, to, server)
 	}
 	if err != nil {
 		if ctx.Err() != nil && t.life.Err() == nil && !errors.Is(err, ErrCertificate) {
 			err = fmt.Errorf("%w: %s", ErrTimeout, err.Error()) // it took too long, whatever it was doing
 		}
-		d.err = fmt.Errorf("connect to %s: %w", key.to, err)
+		d.err = fmt.Errorf("connect to %s: %w", to, err)
 		t.mu.Lock()
-		if t.dialled[key] == d {
-			delete(t.dialled, key)
+		if t.dialled[to] == d {
+			delete(t.dialled, to)
 		}
 		t.mu.Unlock()
 	}
 }
 
 // connect makes a connection, for TLS one whose server has shown who it is.
-func (t *streams) connect(ctx context.Context, to Candidate, trust Trust) (net.Conn, error) {
+func (t *streams) connect(ctx context.Context, to Candidate) (conn net.Conn, server delivery.Certificate, err error) {
+	trust, err := t.trusted(to)
+	if err != nil {
+		return nil, server, err
+	}
 	dialer := net.Dialer{}
 	if a := t.endpoint.local.Addr(); !a.IsUnspecified() {
 		dialer.LocalAddr = &net.TCPAddr{IP: a.AsSlice()}
 	}
-	conn, err := dialer.DialContext(ctx, "tcp", to.Addr.String())
+	conn, err = dialer.DialContext(ctx, "tcp", to.Addr.String())
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return nil, server, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	if to.Transport != TLS {
-		return conn, nil
+		return conn, server, nil
 	}
-	secured := tls.Client(conn, trust.config(to.Name))
+	secured := tls.Client(conn, trust.config(to.Name, &server))
 	if err := secured.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, handshakeError(err)
+		return nil, server, handshakeError(err)
 	}
-	leaf := secured.ConnectionState().PeerCertificates[0]
-	t.endpoint.log.Info("connected", "server", to.String(), "domain", to.Name, "certificateExpires", leaf.NotAfter)
-	return secured, nil
+	return secured, server, nil
 }
 
 // serve hands a connection that was dialled to sipgo and waits until it reads.
-func (t *streams) serve(conn net.Conn, to Candidate) (*stream, error) {
+func (t *streams) serve(conn net.Conn, to Candidate, server delivery.Certificate) (*stream, error) {
 	s := t.wrap(conn, to.Addr)
-	s.to = to
+	s.to, s.server = to, server
+	if to.Transport == TLS {
+		t.endpoint.log.Info("connected", "server", to.String(), "domain", to.Name, "certificateExpires", server.NotAfter)
+	}
 	return s, t.pass(s)
 }
 
@@ -276,29 +282,10 @@ func (t *streams) forget(s *stream) {
 	}
 }
 
-// setTrust puts other certificates in force. Connections made with the old ones
-// end before long, and the lines on them register over new ones.
-func (t *streams) setTrust(trust Trust) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.trust = trust
-	t.generation++
-	for key, d := range t.dialled {
-		if key.to.Transport == TLS {
-			delete(t.dialled, key)
-			select {
-			case <-d.done:
-				d.s.retire()
-			default: // whoever waits for it gets it; it lapses when idle
-			}
-		}
-	}
-}
-
 // existing gives the connection to a candidate; nil when there is none.
 func (t *streams) existing(to Candidate) *stream {
 	t.mu.Lock()
-	d := t.dialled[t.key(to)]
+	d := t.dialled[key(to)]
 	t.mu.Unlock()
 	if d == nil {
 		return nil
