@@ -100,7 +100,7 @@ func (r *accountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1.SoftphoneFleet{}, lookup.accountsOfFleet(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1.SoftphoneAgent{}, lookup.linesOfAgent()).
 		WatchesMetadata(&corev1.Secret{}, lookup.accountsOfSecret()).
-		WatchesMetadata(&corev1.ConfigMap{}, lookup.accountsOf(indexConfigMap)).
+		WatchesMetadata(&corev1.ConfigMap{}, lookup.accountsOfConfigMap()).
 		WatchesRawSource(r.wakeup.source()).
 		WithOptions(options(8)).
 		Complete(r)
@@ -114,7 +114,7 @@ func (r *accountReconciler) gather(ctx context.Context, acc *v1.SoftphoneAccount
 		return f, err
 	}
 	f.fleetFound, f.fleetSuspended = found, fleet.Suspend
-	if f.rendered, err = r.render(ctx, acc); err != nil {
+	if f.rendered, err = r.render(ctx, acc, fleet.TLS); err != nil {
 		return f, err
 	}
 	if f.rival, err = r.rival(ctx, acc, f.rendered.address); err != nil {

@@ -41,10 +41,12 @@ type accountFacts struct {
 
 // rendering is the outcome of rendering an account, without the document.
 type rendering struct {
-	fingerprint string
-	address     string
-	inline      []string
-	warnings    []string
+	made     made
+	address  string
+	inline   []string
+	warnings []string
+	// secure: it has, or while it failed could have, TLS material.
+	secure bool
 	// failure is a condition's reason and message; reason empty = rendered.
 	reason, message string
 }
@@ -70,7 +72,7 @@ func decideAccount(f accountFacts) (v1.SoftphoneAccountStatus, time.Duration) {
 	rendered(f, c)
 	inlineSecret(f, c)
 	schedule(f, c)
-	again := register(f, &status, c)
+	again := soonest(register(f, &status, c), certificates(f, c))
 	c.write(judgeAccount(f, status))
 	return status, again
 }
@@ -160,11 +162,11 @@ func judgeAccount(f accountFacts, status v1.SoftphoneAccountStatus) verdict {
 	case f.rejected != "":
 		return stalled(v1.ReasonRejectedByAgent, fmt.Sprintf("agent %s refuses the account XML, and the one before it stays in force: %s", f.placed.agent, f.rejected))
 	}
-	if f.delivered.Made == f.rendered.fingerprint && f.delivered.Kept {
-		return stalled(v1.ReasonTooLarge, fmt.Sprintf("agent %s has no room for the account XML: shorten it, or lower linesPerAgent of the fleet%s", f.placed.agent, stillInForce(f)))
+	if f.delivered.current(f.rendered.made) && f.delivered.Kept {
+		return stalled(v1.ReasonTooLarge, fmt.Sprintf("agent %s has no room for the account XML and its certificates: shorten them, or lower linesPerAgent of the fleet%s", f.placed.agent, stillInForce(f)))
 	}
 	v := judgeRegistration(f, status)
-	if !v.stalled && (f.delivered.Made != f.rendered.fingerprint || status.ReportedHash != status.DeliveredHash) {
+	if !v.stalled && (!f.delivered.current(f.rendered.made) || status.ReportedHash != status.DeliveredHash) {
 		v.reconciling = true // the newest settings are on their way
 	}
 	return v
@@ -187,7 +189,7 @@ func judgeRegistration(f accountFacts, status v1.SoftphoneAccountStatus) verdict
 		switch {
 		case c.Status == metav1.ConditionTrue:
 			return ready(v1.ReasonRegistered, c.Message)
-		case c.Reason == v1.ReasonNotRegisteringByPolicy:
+		case c.Reason == v1.ReasonNotRegisteringByPolicy, c.Reason == v1.ReasonTrunkUp:
 			return ready(c.Reason, c.Message)
 		case mustMend[c.Reason]:
 			return stalled(c.Reason, c.Message)

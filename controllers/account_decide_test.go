@@ -21,7 +21,7 @@ func placedFacts(r *reports.Line) accountFacts {
 	acc.Spec.Account = &v1.AccountSettings{Username: ptr.To("alice"), Host: ptr.To(v1.HostPort("registrar.test"))}
 	return accountFacts{
 		account: acc, now: now, fleetFound: true, passwordSource: "key password of Secret alice",
-		rendered:  rendering{fingerprint: "fp", address: "alice@registrar.test"},
+		rendered:  rendering{made: made{document: "fp"}, address: "alice@registrar.test"},
 		placed:    &home{agent: "default-0", slot: 1, ready: true, since: now.Add(-time.Hour)},
 		delivered: ledgerLine{Made: "fp", Delivered: "hash"},
 		report:    r,
@@ -85,6 +85,21 @@ func TestDecideAccount(t *testing.T) {
 		"one whose agent says goodbye is not taken for suspended": {
 			facts: placedFacts(report(delivery.Disabled, minute, nil)),
 			ready: "False", reason: "AgentNotReady", state: "Pending", reconciling: true, message: "its pod is ending"},
+		"a trunk whose server is there is ready": {
+			facts: with(placedFacts(report(delivery.Idle, minute, nil)), func(f *accountFacts) { f.account.Spec.Trunk = ptr.To(true) }),
+			ready: "True", reason: "TrunkUp", state: "Idle", message: "a trunk does not register; its server at 10.0.0.1:5060/udp answers: 200 OK"},
+		"so is one whose server is not asked": {
+			facts: with(placedFacts(report(delivery.Idle, minute, problem("", 0, ""))), func(f *accountFacts) { f.account.Spec.Trunk = ptr.To(true) }),
+			ready: "True", reason: "TrunkUp", state: "Idle", message: "a trunk does not register; its server at 10.0.0.1:5060/udp has not been asked whether it is there"},
+		"one whose server is away waits": {
+			facts: with(placedFacts(report(delivery.Error, minute, problem(delivery.ProblemTimeout, 0, ""))), func(f *accountFacts) { f.account.Spec.Trunk = ptr.To(true) }),
+			ready: "False", reason: "RegistrarTimeout", state: "Error", reconciling: true, message: "alice@registrar.test is a trunk whose server does not answer, the SIP server at 10.0.0.1:5060/udp gave no usable answer: check"},
+		"a line that is held back waits, whatever its state is called": {
+			facts: placedFacts(report(delivery.Registering, minute, problem(delivery.ProblemHeldBack, 0, ""))),
+			ready: "False", reason: "HeldBack", state: "Registering", reconciling: true, message: "its registrar at 10.0.0.1:5060/udp refused too many other lines"},
+		"so does one that was refused before": {
+			facts: after(refused, placedFacts(report(delivery.Registering, minute, problem(delivery.ProblemHeldBack, 0, "")))),
+			ready: "False", reason: "HeldBack", state: "Registering", reconciling: true},
 		"a line without an agent waits": {
 			facts: fresh(func(f *accountFacts) { f.placed, f.report = nil, nil }),
 			ready: "False", reason: "Placing", state: "Pending", reconciling: true},
@@ -192,6 +207,62 @@ func wellFormed(t *testing.T, name string, generation int64, status v1.Softphone
 	}
 }
 
+func secured(all ...delivery.Certificate) func(*delivery.LineReport) {
+	return func(l *delivery.LineReport) { l.Certificates = all }
+}
+
+func TestCertificatesThatEndSoonAreTold(t *testing.T) {
+	const days = 24 * time.Hour
+	server := func(left time.Duration) delivery.Certificate {
+		return delivery.Certificate{Role: delivery.ServerCertificate, Subject: "CN=sip.test", NotAfter: now.Add(left)}
+	}
+	client := func(left time.Duration) delivery.Certificate {
+		return delivery.Certificate{Role: delivery.ClientCertificate, Subject: "CN=ali\x00ce\n", NotAfter: now.Add(left)}
+	}
+	for name, c := range map[string]struct {
+		all             []delivery.Certificate
+		reason, message string
+		again           time.Duration
+	}{
+		"no TLS":                        {nil, "", "", 0},
+		"long ones":                     {[]delivery.Certificate{server(90 * days), client(20 * days)}, "", "", 6 * days},
+		"14 days":                       {[]delivery.Certificate{server(14 * days)}, "CertificateExpiring", "the server certificate CN=sip.test of the line's TLS connection ends on 2026-12-06T12:00:00Z: whoever runs the SIP server must renew it", 14 * days},
+		"a second more":                 {[]delivery.Certificate{server(14*days + time.Second)}, "", "", time.Second},
+		"the one that ends first":       {[]delivery.Certificate{server(13 * days), client(2 * days)}, "CertificateExpiring", "the client certificate CN=ali ce of the line's TLS connection ends on 2026-11-24T12:00:00Z: renew it in the Secret that clientCertificateSecretName names", 2 * days},
+		"one that ended":                {[]delivery.Certificate{server(-time.Second), client(90 * days)}, "CertificateExpired", "ended on 2026-11-22T11:59:59Z", 76 * days},
+		"one without a name":            {[]delivery.Certificate{{Role: delivery.ServerCertificate, NotAfter: now.Add(days)}}, "CertificateExpiring", "the server certificate of the line's TLS connection ends on", days},
+		"another one gets its own turn": {[]delivery.Certificate{server(days), client(15 * days)}, "CertificateExpiring", "server", days},
+	} {
+		f := placedFacts(report(delivery.Registered, minute, secured(c.all...)))
+		status, again := decideAccount(f)
+		got := find(status.Conditions, v1.ConditionCertificateExpiring)
+		if got.Reason != c.reason || !strings.Contains(got.Message, c.message) || again != c.again || (got.Status == metav1.ConditionTrue) != (c.reason != "") {
+			t.Errorf("%s: got %+v, again in %s", name, got, again)
+		}
+		if ready := find(status.Conditions, v1.ConditionReady); ready.Status != metav1.ConditionTrue {
+			t.Errorf("%s: a line that works is not ready: %+v", name, ready)
+		}
+		f.account.Status, f.now = status, now.Add(time.Millisecond)
+		if again, _ := decideAccount(f); !equal(status, again) {
+			t.Errorf("%s: is written again a moment later", name)
+		}
+		for what, next := range map[string]func(*accountFacts){
+			"a report that is missing": func(f *accountFacts) { f.report = nil },
+			"renewed":                  func(f *accountFacts) { f.report = report(delivery.Registered, minute, secured(server(90*days))) },
+			"suspended":                func(f *accountFacts) { f.account.Spec.Suspend = ptr.To(true) },
+			"without an agent":         func(f *accountFacts) { f.placed, f.report = nil, nil },
+		} {
+			g := f
+			g.account = f.account.DeepCopy()
+			next(&g)
+			later, _ := decideAccount(g)
+			if still := find(later.Conditions, v1.ConditionCertificateExpiring); (still.Type != "") != (c.reason != "" && what == "a report that is missing") {
+				t.Errorf("%s, %s: got %+v", name, what, still)
+			}
+		}
+	}
+}
+
 func find(all []metav1.Condition, kind string) metav1.Condition {
 	for _, c := range all {
 		if c.Type == kind {
@@ -216,7 +287,7 @@ func TestEveryProblemHasItsReason(t *testing.T) {
 	for _, p := range []delivery.Problem{
 		delivery.ProblemUnauthorized, delivery.ProblemForbidden, delivery.ProblemNotFound, delivery.ProblemTimeout, delivery.ProblemHostNotFound,
 		delivery.ProblemDNS, delivery.ProblemUnreachable, delivery.ProblemRejected, delivery.ProblemServer, delivery.ProblemDigest, delivery.ProblemConfig,
-		delivery.ProblemCertificate,
+		delivery.ProblemCertificate, delivery.ProblemHeldBack,
 	} {
 		f := placedFacts(report(delivery.Error, minute, problem(p, 499, "Whatever")))
 		status, _ := decideAccount(f)
@@ -248,6 +319,8 @@ func TestTextFromTheNetworkIsCleaned(t *testing.T) {
 func TestNewsAreTransitions(t *testing.T) {
 	registered, _ := decideAccount(placedFacts(report(delivery.Registered, minute, nil)))
 	refused, _ := decideAccount(placedFacts(report(delivery.Unauthorized, minute, problem(delivery.ProblemUnauthorized, 401, "Unauthorized"))))
+	held, _ := decideAccount(placedFacts(report(delivery.Error, minute, problem(delivery.ProblemHeldBack, 0, ""))))
+	ending, _ := decideAccount(placedFacts(report(delivery.Registered, minute, secured(delivery.Certificate{Role: "server", NotAfter: now.Add(minute)}))))
 	trying, _ := decideAccount(placedFacts(report(delivery.Registering, minute, nil)))
 	told := func(before, after v1.SoftphoneAccountStatus) string {
 		var out []string
@@ -266,6 +339,10 @@ func TestNewsAreTransitions(t *testing.T) {
 		"a refusal":             {registered, refused, "Warning Unauthorized"},
 		"on its way is no news": {refused, trying, ""},
 		"and success after it":  {trying, registered, "Normal Registered"},
+		"nor is being held back, which befalls thousands": {registered, held, ""},
+		"a certificate that ends":                         {registered, ending, "Warning CertificateExpiring"},
+		"is told once":                                    {ending, ending, ""},
+		"and its renewal is no news":                      {ending, registered, ""},
 	} {
 		if got := told(c.before, c.after); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)

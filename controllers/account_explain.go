@@ -10,6 +10,10 @@ import (
 // explain says in one sentence why a line is not registered, and what to do.
 func explain(f accountFacts, status *v1.SoftphoneAccountStatus, r delivery.LineReport) (reason, message string) {
 	who, said := addressOrBest(f), answer(status)
+	attempt := "cannot register"
+	if f.account.IsTrunk() {
+		attempt = "is a trunk whose server does not answer"
+	}
 	words := status.Reason
 	if words == "" || words == string(r.Problem) || status.Code > 0 {
 		words = "the SIP server" + at(status) + " gave no usable answer"
@@ -24,17 +28,19 @@ func explain(f accountFacts, status *v1.SoftphoneAccountStatus, r delivery.LineR
 	case delivery.ProblemDigest:
 		return v1.ReasonUnsupportedDigest, fmt.Sprintf("the registrar asks %s for a kind of authentication that is not supported (%s)", who, said)
 	case delivery.ProblemHostNotFound:
-		return v1.ReasonHostNotFound, fmt.Sprintf("%s cannot register, %s: check host, proxy and outboundProxy_host", who, words)
+		return v1.ReasonHostNotFound, fmt.Sprintf("%s %s, %s: check host, proxy and outboundProxy_host", who, attempt, words)
 	case delivery.ProblemDNS:
-		return v1.ReasonDNSFailure, fmt.Sprintf("%s cannot register, %s; the agent keeps trying", who, words)
+		return v1.ReasonDNSFailure, fmt.Sprintf("%s %s, %s; the agent keeps trying", who, attempt, words)
 	case delivery.ProblemTimeout:
-		return v1.ReasonRegistrarTimeout, fmt.Sprintf("%s cannot register, %s: check host, proxy and transport, and whether the network lets SIP pass; the agent keeps trying", who, words)
+		return v1.ReasonRegistrarTimeout, fmt.Sprintf("%s %s, %s: check host, proxy and transport, and whether the network lets SIP pass; the agent keeps trying", who, attempt, words)
 	case delivery.ProblemUnreachable:
-		return v1.ReasonRegistrarUnreachable, fmt.Sprintf("%s cannot register, %s: check host, proxy and the network between; the agent keeps trying", who, words)
+		return v1.ReasonRegistrarUnreachable, fmt.Sprintf("%s %s, %s: check host, proxy and the network between; the agent keeps trying", who, attempt, words)
 	case delivery.ProblemServer:
 		return v1.ReasonRegistrarError, fmt.Sprintf("the registrar of %s has trouble (%s); the agent keeps trying", who, said)
 	case delivery.ProblemCertificate:
 		return v1.ReasonCertificate, fmt.Sprintf("the TLS certificate between %s and its SIP server was rejected: %s", who, status.Reason)
+	case delivery.ProblemHeldBack:
+		return v1.ReasonHeldBack, fmt.Sprintf("%s waits, since its registrar%s refused too many other lines (spec.registrar.refusedPerMinute of the fleet): mend those; the agent goes on by itself", who, at(status))
 	case delivery.ProblemConfig:
 		return v1.ReasonBadConfiguration, fmt.Sprintf("the agent cannot run %s: %s", who, status.Reason)
 	}

@@ -17,16 +17,17 @@ var newsworthy = []struct{ condition, action string }{
 	{v1.ConditionRendered, "Render"},
 	{v1.ConditionScheduled, "Schedule"},
 	{v1.ConditionRegistered, "Register"},
+	{v1.ConditionCertificateExpiring, "Connect"},
 }
 
 // news lists the transitions between two states of an account's conditions. What
-// is only on its way (Unknown, or not placed yet) is no news.
+// is only on its way (Unknown, not placed yet, or held back) is no news.
 func news(before, after []metav1.Condition) []piece {
 	var out []piece
 	for _, n := range newsworthy {
 		now := meta.FindStatusCondition(after, n.condition)
 		old := meta.FindStatusCondition(before, n.condition)
-		if now == nil || now.Status == metav1.ConditionUnknown || now.Reason == v1.ReasonPlacing {
+		if now == nil || now.Status == metav1.ConditionUnknown || now.Reason == v1.ReasonPlacing || now.Reason == v1.ReasonHeldBack {
 			continue
 		}
 		if old != nil && old.Status == now.Status && old.Reason == now.Reason {
@@ -36,7 +37,7 @@ func news(before, after []metav1.Condition) []piece {
 			continue // a sound account is what everyone expects
 		}
 		p := piece{corev1.EventTypeWarning, now.Reason, n.action, now.Message}
-		if now.Status == metav1.ConditionTrue || now.Reason == v1.ReasonSuspended || now.Reason == v1.ReasonNotRegisteringByPolicy {
+		if goodNews(now) {
 			p.kind = corev1.EventTypeNormal
 		}
 		if len(p.note) > 1000 { // an Event's note has at most 1024 bytes
@@ -45,4 +46,13 @@ func news(before, after []metav1.Condition) []piece {
 		out = append(out, p)
 	}
 	return out
+}
+
+// goodNews are those that nobody need act on.
+func goodNews(c *metav1.Condition) bool {
+	switch c.Reason {
+	case v1.ReasonSuspended, v1.ReasonNotRegisteringByPolicy, v1.ReasonTrunkUp:
+		return true
+	}
+	return c.Status == metav1.ConditionTrue && c.Type != v1.ConditionCertificateExpiring
 }

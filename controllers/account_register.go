@@ -29,7 +29,7 @@ func register(f accountFacts, status *v1.SoftphoneAccountStatus, c conditionSet)
 		return unreported(f, status, c, moved)
 	}
 	status.ReportedHash, status.EffectiveHash = f.report.ConfigHash, f.report.EffectiveHash
-	if f.report.State == delivery.Registering && unhealthyPublished(status) {
+	if f.report.State == delivery.Registering && f.report.Problem != delivery.ProblemHeldBack && unhealthyPublished(status) {
 		return 0 // one more try is no news until it succeeds
 	}
 	if wait := f.report.Since.Add(settleTime).Sub(f.now); !reports.Healthy(f.report.State) && !published(status, f.report.State) && wait > 0 && !moved {
@@ -105,6 +105,10 @@ func publish(f accountFacts, status *v1.SoftphoneAccountStatus, c conditionSet, 
 	case delivery.Registered:
 		c.set(v1.ConditionRegistered, metav1.ConditionTrue, v1.ReasonRegistered, "registered at "+status.Server+": "+answer(status))
 	case delivery.Idle:
+		if f.account.IsTrunk() {
+			c.set(v1.ConditionRegistered, metav1.ConditionFalse, v1.ReasonTrunkUp, trunkUp(status))
+			return
+		}
 		c.set(v1.ConditionRegistered, metav1.ConditionFalse, v1.ReasonNotRegisteringByPolicy, "the line does not register, since its incoming call mode (icm) is off")
 	case delivery.Disabled:
 		if !suspended(f) { // the agent ends, and says goodbye for its lines first
@@ -114,11 +118,24 @@ func publish(f accountFacts, status *v1.SoftphoneAccountStatus, c conditionSet, 
 		}
 		c.set(v1.ConditionRegistered, metav1.ConditionFalse, v1.ReasonSuspended, "the line is suspended")
 	case delivery.Registering:
+		if r.Problem == delivery.ProblemHeldBack {
+			reason, message := explain(f, status, r)
+			c.set(v1.ConditionRegistered, metav1.ConditionFalse, reason, message)
+			return
+		}
 		c.set(v1.ConditionRegistered, metav1.ConditionUnknown, v1.ReasonRegistering, "waiting for the registrar's answer")
 	default:
 		reason, message := explain(f, status, r)
 		c.set(v1.ConditionRegistered, metav1.ConditionFalse, reason, message)
 	}
+}
+
+// trunkUp says what is known of a trunk's server.
+func trunkUp(status *v1.SoftphoneAccountStatus) string {
+	if status.Code == 0 {
+		return "a trunk does not register; its server" + at(status) + " has not been asked whether it is there"
+	}
+	return "a trunk does not register; its server" + at(status) + " answers: " + answer(status)
 }
 
 // phrase is the registrar's reason phrase alone; without an answer, the agent's

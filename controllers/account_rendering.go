@@ -41,17 +41,18 @@ func (m *renderings) forget(key types.NamespacedName) {
 
 // render renders the account to see how it ends; the document itself is made
 // again where it is delivered.
-func (r *accountReconciler) render(ctx context.Context, acc *v1.SoftphoneAccount) (rendering, error) {
+func (r *accountReconciler) render(ctx context.Context, acc *v1.SoftphoneAccount, fleet *v1.TLS) (rendering, error) {
 	key := client.ObjectKeyFromObject(acc)
-	versions, err := r.objects.versions(ctx, acc)
+	now, err := r.objects.made(ctx, acc, fleet)
 	if err != nil {
 		return rendering{}, err
 	}
-	out := rendering{fingerprint: fingerprint(acc, versions)}
-	if last := r.memo.get(key); last.fingerprint == out.fingerprint {
+	last := r.memo.get(key)
+	if last.made.document == now.document && (last.made.tls == now.tls || !last.secure) {
 		return last, nil
 	}
-	line, err := r.objects.render(ctx, acc)
+	out := rendering{made: now, secure: true}
+	line, err := r.objects.render(ctx, acc, fleet)
 	var failure *render.Failure
 	switch {
 	case errors.As(err, &failure):
@@ -59,7 +60,7 @@ func (r *accountReconciler) render(ctx context.Context, acc *v1.SoftphoneAccount
 	case err != nil:
 		return rendering{}, err
 	default:
-		out.address, out.inline, out.warnings = line.Address, line.Inline, line.Warnings
+		out.address, out.inline, out.warnings, out.secure = line.Address, line.Inline, line.Warnings, line.TLS != nil
 	}
 	r.memo.put(key, out)
 	return out, nil

@@ -2,10 +2,6 @@ package controllers
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
 	"reflect"
 	"time"
@@ -15,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "github.com/softphone-operator/softphone-operator/api/v1"
+
 	"github.com/softphone-operator/softphone-operator/controllers/podspec"
 	"github.com/softphone-operator/softphone-operator/controllers/render"
 	"github.com/softphone-operator/softphone-operator/controllers/reports"
@@ -63,7 +60,7 @@ func outdated(f *agentFacts) bool {
 		return true
 	}
 	for _, l := range f.lines {
-		if f.ledger.Lines[l.binding.Name].Made != l.fingerprint {
+		if !f.ledger.Lines[l.binding.Name].current(l.made) {
 			return true
 		}
 	}
@@ -77,32 +74,30 @@ func (f *agentFacts) settingsDigest() string {
 		rows[l.binding.Name] = f.row(l)
 	}
 	s := f.settings
-	s.Pod = nil
+	s.Pod, s.TLS = nil, nil // of no concern to agent.json, or to the lines' fingerprints
 	return digest([]any{f.agent.Name, f.fleetFound, s, rows})
 }
 
-// build makes the Secret anew: what did not change is taken from the one before,
-// and so is a document that its account no longer gives.
+// build makes the Secret anew.
 func (r *agentReconciler) build(ctx context.Context, f *agentFacts, before *corev1.Secret) (*corev1.Secret, error) {
-	was := readLedger(before.Annotations)
-	now := ledger{Settings: f.settingsDigest(), Lines: map[string]ledgerLine{}}
-	files := map[string][]byte{}
-	for _, l := range f.lines {
-		document, entry, err := r.document(ctx, l, was.Lines[l.binding.Name], before.Data)
-		if err != nil {
-			return nil, err
-		}
-		now.Lines[l.binding.Name] = entry
-		if document != nil {
-			files[delivery.LineFile(l.binding.Name)] = document
-		}
-	}
-	fit(files, before.Data, now.Lines)
-	hasher, err := f.addAgentFile(files, now.Lines, before.Data)
+	p, err := newPacking(r.objects, before)
 	if err != nil {
 		return nil, err
 	}
-	now.Snapshot = hasher.Snapshot(files)
+	now := ledger{Settings: f.settingsDigest(), Lines: map[string]ledgerLine{}}
+	parcels, last := map[string]parcel{}, map[string]parcel{}
+	for _, l := range f.lines {
+		name := l.binding.Name
+		if parcels[name], now.Lines[name], err = r.parcel(ctx, f, p, l); err != nil {
+			return nil, err
+		}
+		if p.ledger.Lines[name].Of == now.Lines[name].Of {
+			last[name] = p.last(name)
+		}
+	}
+	fit(parcels, last, now.Lines)
+	files := f.files(p, parcels, now.Lines)
+	now.Snapshot = p.hasher.Snapshot(files)
 	if f.credentials, err = credentials(before.Data, f.now); err != nil {
 		return nil, err
 	}
@@ -113,85 +108,31 @@ func (r *agentReconciler) build(ctx context.Context, f *agentFacts, before *core
 	return filesSecret(f.agent, files, now), nil
 }
 
-// document gives a line's document and its entry in the ledger; nil when there is none.
-func (r *agentReconciler) document(ctx context.Context, l boundLine, entry ledgerLine, files map[string][]byte) ([]byte, ledgerLine, error) {
-	document := files[delivery.LineFile(l.binding.Name)]
-	identity := digest(l.account.UID)
-	if entry.Of != identity {
-		document = nil // another account of that name, or the line is new here
-	}
-	if entry.Of == identity && entry.Made == l.fingerprint && (document != nil || entry.Kept) {
-		return document, entry, nil
-	}
-	entry = ledgerLine{Of: identity, Made: l.fingerprint}
-	line, err := r.objects.render(ctx, l.account)
-	var failure *render.Failure
-	switch {
-	case err == nil:
-		return line.Document, entry, nil
-	case !errors.As(err, &failure):
-		return nil, entry, err
-	}
-	entry.Kept = true // the account's own reconciler tells the user
-	if document == nil {
-		if document, err = r.documentElsewhere(ctx, l, identity); err != nil {
-			return nil, entry, err
-		}
-	}
-	return document, entry, nil
-}
-
-// documentElsewhere finds the last good document of a line that moves here while
-// its account cannot be rendered.
-func (r *agentReconciler) documentElsewhere(ctx context.Context, l boundLine, identity string) ([]byte, error) {
-	lookup := lookups{r.Client}
-	for _, a := range lookup.agents(ctx, l.account.Namespace, indexLine, l.account.Name) {
-		entry, err := ledgerOf(ctx, r.Client, &a)
-		if err != nil {
-			return nil, err
-		}
-		if e := entry.Lines[l.account.Name]; e.Of != identity || e.Delivered == "" {
-			continue
-		}
-		secret, err := get(ctx, r.objects.live, secretOf(&a), &corev1.Secret{})
-		if err != nil {
-			return nil, err
-		}
-		if secret != nil && secret.Data[delivery.LineFile(l.account.Name)] != nil {
-			return secret.Data[delivery.LineFile(l.account.Name)], nil
-		}
-	}
-	return nil, nil
-}
-
-// addAgentFile adds agent.json, and gives the hasher that its key makes. The
-// hashes of the lines go into the ledger.
-func (f *agentFacts) addAgentFile(files map[string][]byte, lines map[string]ledgerLine, before map[string][]byte) (delivery.Hasher, error) {
-	var old delivery.Agent
-	if err := json.Unmarshal(before[delivery.AgentFile], &old); err != nil || len(old.HashKey) == 0 {
-		old = delivery.Agent{HashKey: make([]byte, 32)}
-		if _, err := rand.Read(old.HashKey); err != nil {
-			return delivery.Hasher{}, fmt.Errorf("key of hashes: %w", err)
-		}
-	}
+// files are what the agent loads: documents, what their lines' rows name, and
+// agent.json. The hashes of the lines go into the ledger.
+func (f *agentFacts) files(p *packing, parcels map[string]parcel, lines map[string]ledgerLine) map[string][]byte {
 	settings := f.settings
-	if !f.fleetFound && old.Version > 0 { // a fleet that went away leaves its agents as they are
-		settings.Network, settings.IncomingCallMode, settings.Caps = old.Network, old.IncomingCallMode, old.Caps
+	if old := p.settings; !f.fleetFound && old.Version > 0 { // a fleet that went away leaves its agents as they are
+		settings.Network, settings.IncomingCallMode, settings.Caps, settings.Registrar = old.Network, old.IncomingCallMode, old.Caps, old.Registrar
 		settings.NoAnswerSeconds, settings.DrainSeconds = old.NoAnswerSeconds, old.DrainSeconds
 	}
-	hasher := delivery.NewHasher(old.HashKey)
-	rows := map[string]delivery.Line{}
+	files, rows := map[string][]byte{}, map[string]delivery.Line{}
 	for _, l := range f.lines {
 		name := l.binding.Name
-		if document, ok := files[delivery.LineFile(name)]; ok {
-			rows[name] = f.row(l)
-			entry := lines[name]
-			entry.Delivered = hasher.Line(document, rows[name])
-			lines[name] = entry
+		c := parcels[name]
+		if c.document == nil {
+			continue
 		}
+		row := f.row(l)
+		row.TLS = c.tls
+		files[delivery.LineFile(name)], rows[name] = c.document, row
+		maps.Copy(files, c.files)
+		entry := lines[name]
+		entry.Delivered = p.hasher.Line(c.document, row)
+		lines[name] = entry
 	}
-	files[delivery.AgentFile] = render.AgentFile(f.agent.Name, old.HashKey, settings, rows)
-	return hasher, nil
+	files[delivery.AgentFile] = render.AgentFile(f.agent.Name, p.settings.HashKey, settings, rows)
+	return files
 }
 
 // credentials of the report listener: those there are, unless it is time for new ones.

@@ -47,20 +47,23 @@ type agentFacts struct {
 
 // boundLine is a line bound to an agent.
 type boundLine struct {
-	binding     v1.LineBinding
-	account     *v1.SoftphoneAccount
-	fingerprint string
+	binding v1.LineBinding
+	account *v1.SoftphoneAccount
+	made    made
 }
 
-// row is the line's row of agent.json.
+// row is the line's row of agent.json, but for the TLS files it names.
 func (f *agentFacts) row(l boundLine) delivery.Line {
-	return render.Row(string(l.account.UID), l.binding, f.settings.Suspend || l.account.Suspended())
+	return render.Row(l.account, l.binding, f.settings.Suspend || l.account.Suspended())
 }
 
 func (r *agentReconciler) gather(ctx context.Context, agent *v1.SoftphoneAgent) (*agentFacts, error) {
 	f := &agentFacts{agent: agent, now: time.Now()}
 	var err error
 	if f.settings, f.fleetFound, err = fleetOf(ctx, r.Client, agent.Namespace, agent.Spec.Fleet); err != nil {
+		return nil, err
+	}
+	if err := r.share(ctx, f); err != nil {
 		return nil, err
 	}
 	if err := r.gatherLines(ctx, f); err != nil {
@@ -106,12 +109,29 @@ func (r *agentReconciler) gatherLines(ctx context.Context, f *agentFacts) error 
 		if acc == nil || !acc.DeletionTimestamp.IsZero() {
 			continue // it is deleted: its file goes now, its binding when placement comes by
 		}
-		versions, err := r.objects.versions(ctx, acc)
+		now, err := r.objects.made(ctx, acc, f.settings.TLS)
 		if err != nil {
 			return err
 		}
-		f.lines = append(f.lines, boundLine{b, acc, fingerprint(acc, versions)})
+		f.lines = append(f.lines, boundLine{b, acc, now})
 	}
+	return nil
+}
+
+// share gives the agent its part of what its fleet may ask of a registrar.
+func (r *agentReconciler) share(ctx context.Context, f *agentFacts) error {
+	var agents v1.SoftphoneAgentList
+	err := r.List(ctx, &agents, client.InNamespace(f.agent.Namespace), client.MatchingFields{indexFleet: f.agent.Spec.Fleet}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return fmt.Errorf("agents of the fleet: %w", err)
+	}
+	n := 0
+	for i := range agents.Items {
+		if agents.Items[i].DeletionTimestamp.IsZero() {
+			n++
+		}
+	}
+	f.settings = f.settings.Among(n)
 	return nil
 }
 

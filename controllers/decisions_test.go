@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -180,6 +182,8 @@ func TestTheYoungerYields(t *testing.T) {
 		"the oldest of two":              {[]v1.SoftphoneAccount{at("old", time.Hour, nil), at("oldest", 2*time.Hour, nil)}, "oldest"},
 		"of one age, the first by name":  {[]v1.SoftphoneAccount{at("a", minute, nil), at("z", minute, nil)}, "a"},
 		"a suspended one claims nothing": {[]v1.SoftphoneAccount{at("old", time.Hour, func(a *v1.SoftphoneAccount) { a.Spec.Suspend = ptr.To(true) })}, ""},
+		"a trunk claims its calls":       {[]v1.SoftphoneAccount{at("old", time.Hour, func(a *v1.SoftphoneAccount) { a.Spec.Trunk = ptr.To(true) })}, "old"},
+		"a suspended trunk does not":     {[]v1.SoftphoneAccount{at("old", time.Hour, func(a *v1.SoftphoneAccount) { a.Spec.Trunk, a.Spec.Suspend = ptr.To(true), ptr.To(true) })}, ""},
 		"nor does one that goes":         {[]v1.SoftphoneAccount{at("old", time.Hour, func(a *v1.SoftphoneAccount) { a.DeletionTimestamp = &metav1.Time{Time: now} })}, ""},
 	} {
 		me := at("me", minute, nil)
@@ -220,18 +224,52 @@ func TestHolderOfAMovingLineIsWhereItIsHealthy(t *testing.T) {
 	}
 }
 
-func TestDocumentsThatDoNotFitDisturbNobody(t *testing.T) {
-	big := func(n int) []byte { return []byte(strings.Repeat("x", n)) }
-	before := map[string][]byte{"a.xml": big(100), "b.xml": big(200_000)}
-	files := map[string][]byte{"a.xml": big(190_000), "b.xml": big(200_000), "c.xml": big(300_000), "d.xml": big(180_000)}
-	lines := map[string]ledgerLine{"a": {}, "b": {}, "c": {}, "d": {}}
-	fit(files, before, lines)
-	if len(files["a.xml"]) != 190_000 || len(files["b.xml"]) != 200_000 || files["c.xml"] != nil || len(files["d.xml"]) != 180_000 {
-		t.Errorf("a %d, b %d, c %d, d %d", len(files["a.xml"]), len(files["b.xml"]), len(files["c.xml"]), len(files["d.xml"]))
+func TestParcelsThatDoNotFitDisturbNobody(t *testing.T) {
+	document := func(n int) parcel { return parcel{document: []byte(strings.Repeat("x", n))} }
+	with := func(c parcel, files map[string]int) parcel {
+		c.files = map[string][]byte{}
+		for name, n := range files {
+			c.files[name] = []byte(strings.Repeat("x", n))
+		}
+		return c
 	}
-	for name, kept := range map[string]bool{"a": false, "b": false, "c": true, "d": false} {
-		if lines[name].Kept != kept {
-			t.Errorf("%s: kept %v", name, lines[name].Kept)
+	type parcels = map[string]parcel
+	for name, c := range map[string]struct {
+		before, wanted parcels
+		kept           string
+	}{
+		"the largest that is new": {
+			parcels{"a": document(100), "b": document(200_000)},
+			parcels{"a": document(190_000), "b": document(200_000), "c": document(300_000), "d": document(180_000)}, "c"},
+		"authorities that all trust count once": {
+			parcels{},
+			parcels{"a": with(document(100_000), map[string]int{"ca": 300_000}), "b": with(document(100_000), map[string]int{"ca": 300_000}), "c": with(document(100_000), map[string]int{"ca": 300_000})}, ""},
+		"certificates of their own count each": {
+			parcels{"a": document(100_000)},
+			parcels{"a": document(100_000), "b": with(document(1000), map[string]int{"b": 400_000}), "c": with(document(1000), map[string]int{"c": 300_000})}, "b"},
+		"common authorities that grow too large are as they were for everyone": {
+			parcels{"a": with(document(100_000), map[string]int{"old": 100}), "b": with(document(100_000), map[string]int{"old": 100})},
+			parcels{"a": with(document(100_000), map[string]int{"new": 600_000}), "b": with(document(100_000), map[string]int{"new": 600_000})}, "ab"},
+	} {
+		lines := map[string]ledgerLine{}
+		for line := range c.wanted {
+			lines[line] = ledgerLine{}
+		}
+		got := maps.Clone(c.wanted)
+		fit(got, c.before, lines)
+		kept := ""
+		for _, line := range slices.Sorted(maps.Keys(lines)) {
+			want := c.wanted[line]
+			if lines[line].Kept {
+				kept += line
+				want = c.before[line]
+			}
+			if !equal(got[line].document, want.document) || !equal(got[line].files, want.files) {
+				t.Errorf("%s: %s is neither what it was nor what it shall be", name, line)
+			}
+		}
+		if kept != c.kept || measure(got).total > delivery.MaxBytes-reserve {
+			t.Errorf("%s: kept %q, want %q; %d bytes", name, kept, c.kept, measure(got).total)
 		}
 	}
 }
@@ -260,6 +298,8 @@ func TestFleetJudgement(t *testing.T) {
 		"lines wait":                 {fleetFacts{lines: 2, unplaced: 1}, "False Placing"},
 		"the registrar is away":      {fleetFacts{lines: 5, registered: 1, unreachable: 4}, "False RegistrarUnreachable"},
 		"a few lines with their own": {fleetFacts{lines: 5, registered: 4, unreachable: 1}, "True Ready"},
+		"trunks that are up":         {fleetFacts{lines: 5, up: 4, unreachable: 1}, "True Ready"},
+		"trunks that are down":       {fleetFacts{lines: 5, up: 1, unreachable: 4}, "False RegistrarUnreachable"},
 	} {
 		v := judgeFleet(&c.facts, "")
 		if got := fmt.Sprint(v.ready, " ", v.reason); got != c.want {

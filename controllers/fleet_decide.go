@@ -42,7 +42,7 @@ func judgeFleet(f *fleetFacts, progressing string) verdict {
 		}
 	}
 	switch {
-	case f.unreachable > 0 && f.unreachable > f.registered:
+	case f.unreachable > 0 && f.unreachable > f.registered+f.up:
 		// One condition for thousands of lines, at once; nothing to mend in the fleet itself.
 		return reconciling(metav1.ConditionFalse, v1.ReasonRegistrarUnreachable, fmt.Sprintf("%d of %d lines do not reach their registrar; the agents keep trying", f.unreachable, f.lines))
 	case f.unplaced > 0:

@@ -22,8 +22,8 @@ type fleetFacts struct {
 	agents []v1.SoftphoneAgent
 	// lines are the fleet's accounts; unplaced those that wait for an agent.
 	lines, unplaced int
-	// registered and unreachable count reports of lines.
-	registered, unreachable int
+	// registered, up (trunks whose server is there) and unreachable count reports of lines.
+	registered, up, unreachable int
 }
 
 // holding counts the agents that hold lines.
@@ -84,6 +84,8 @@ func (r *fleetReconciler) count(f *fleetFacts, agent types.NamespacedName, b v1.
 	switch {
 	case line.State == delivery.Registered:
 		f.registered++
+	case line.State == delivery.Idle:
+		f.up++
 	case line.Problem == delivery.ProblemTimeout, line.Problem == delivery.ProblemUnreachable, line.Problem == delivery.ProblemServer, line.Problem == delivery.ProblemDNS:
 		f.unreachable++
 	}

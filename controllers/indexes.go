@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -13,8 +14,8 @@ import (
 
 // Indexes of the cache.
 const (
-	indexSecret    = "refs.secret"    // accounts by the Secrets they refer to
-	indexConfigMap = "refs.configMap" // accounts by the ConfigMaps they refer to
+	indexSecret    = "refs.secret"    // accounts, and fleets, by the Secrets they refer to
+	indexConfigMap = "refs.configMap" // accounts, and fleets, by the ConfigMaps they refer to
 	indexFleet     = "fleet"          // accounts and agents by fleet
 	indexAddress   = "address"        // accounts by address of record
 	indexLine      = "line"           // agents by the lines bound to them
@@ -29,6 +30,8 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	}{
 		{&v1.SoftphoneAccount{}, indexSecret, referenced(render.Secret)},
 		{&v1.SoftphoneAccount{}, indexConfigMap, referenced(render.ConfigMap)},
+		{&v1.SoftphoneFleet{}, indexSecret, referenced(render.Secret)},
+		{&v1.SoftphoneFleet{}, indexConfigMap, referenced(render.ConfigMap)},
 		{&v1.SoftphoneAccount{}, indexFleet, func(o client.Object) []string { return []string{o.(*v1.SoftphoneAccount).FleetName()} }},
 		{&v1.SoftphoneAccount{}, indexAddress, func(o client.Object) []string { return nonEmpty(addressOf(o.(*v1.SoftphoneAccount))) }},
 		{&v1.SoftphoneAgent{}, indexFleet, func(o client.Object) []string { return []string{o.(*v1.SoftphoneAgent).Spec.Fleet} }},
@@ -45,13 +48,22 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 func referenced(kind render.Kind) client.IndexerFunc {
 	return func(o client.Object) []string {
 		var names []string
-		for _, ref := range render.References(&o.(*v1.SoftphoneAccount).Spec.AccountLayer) {
-			if ref.Kind == kind {
+		for _, ref := range referencesOf(o) {
+			if ref.Kind == kind && !slices.Contains(names, ref.Name) {
 				names = append(names, ref.Name)
 			}
 		}
 		return names
 	}
+}
+
+// referencesOf an account or a fleet.
+func referencesOf(o client.Object) []render.Reference {
+	if fleet, ok := o.(*v1.SoftphoneFleet); ok {
+		return render.TLSReferences(render.TLSOf(nil, fleet.Spec.TLS))
+	}
+	acc := o.(*v1.SoftphoneAccount)
+	return append(render.References(&acc.Spec.AccountLayer), render.TLSReferences(render.TLSOf(acc.Spec.TLS, nil))...)
 }
 
 func lineNames(a *v1.SoftphoneAgent) []string {

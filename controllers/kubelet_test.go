@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -261,7 +262,7 @@ func (a *fakeAgent) load(files map[string][]byte) {
 	report := delivery.Report{Agent: delivery.AgentReport{Name: a.name, Version: "fake", Ready: true}}
 	for file, content := range a.files {
 		name, isLine := delivery.LineName(file)
-		if isLine || file == delivery.AgentFile {
+		if isLine || file == delivery.AgentFile || strings.HasPrefix(file, "tls-") {
 			inForce[file] = content
 		}
 		if isLine {

@@ -32,10 +32,17 @@ type ledgerLine struct {
 	Of string `json:"o"`
 	// Made is the fingerprint of what the line was made of last.
 	Made string `json:"m"`
+	// TLS is the fingerprint of the material for its TLS connections; empty: it has none, whatever there is.
+	TLS string `json:"t,omitempty"`
 	// Delivered is the hash of what the agent was given (delivery.Hasher.Line); empty when nothing could be made yet.
 	Delivered string `json:"d,omitempty"`
 	// Kept: what Made stands for could not be rendered, so the document before it stays in force.
 	Kept bool `json:"k,omitempty"`
+}
+
+// current tells whether the line would be made of the same now.
+func (l ledgerLine) current(now made) bool {
+	return l.Made == now.document && (l.TLS == "" || l.TLS == now.tls)
 }
 
 // readLedger reads a Secret's ledger; one that is missing or unreadable is empty.

@@ -106,16 +106,41 @@ func (l lookups) rivals() handler.EventHandler {
 	})
 }
 
-// accountsOf: accounts that refer to the object under an index.
-func (l lookups) accountsOf(index string) handler.EventHandler {
+// fleets gives the fleets that refer to an object under an index.
+func (l lookups) fleets(ctx context.Context, namespace, index, key string) []v1.SoftphoneFleet {
+	var list v1.SoftphoneFleetList
+	err := l.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{index: key}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "cannot look up fleets", "index", index, "key", key)
+	}
+	return list.Items
+}
+
+// referring gives the accounts that an object under an index is part of: those
+// that refer to it, and those of the fleets that do.
+func (l lookups) referring(ctx context.Context, namespace, index, name string) requests {
+	out := accountRequests(l.accounts(ctx, namespace, index, name))
+	for _, f := range l.fleets(ctx, namespace, index, name) {
+		out = append(out, accountRequests(l.accounts(ctx, namespace, indexFleet, f.Name))...)
+	}
+	return out
+}
+
+// accountsOfConfigMap: accounts that a ConfigMap is part of.
+func (l lookups) accountsOfConfigMap() handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) requests {
-		return accountRequests(l.accounts(ctx, o.GetNamespace(), index, o.GetName()))
+		return l.referring(ctx, o.GetNamespace(), indexConfigMap, o.GetName())
 	})
 }
 
-func (l lookups) accountsOfFleet() handler.EventHandler { return l.accountsOf(indexFleet) }
+// accountsOfFleet: the accounts of a fleet.
+func (l lookups) accountsOfFleet() handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) requests {
+		return accountRequests(l.accounts(ctx, o.GetNamespace(), indexFleet, o.GetName()))
+	})
+}
 
-// accountsOfSecret: accounts that refer to a Secret; of an agent's own Secret the
+// accountsOfSecret: accounts that a Secret is part of; of an agent's own Secret the
 // lines of which something else was delivered.
 func (l lookups) accountsOfSecret() handler.EventHandler {
 	return changes(func(ctx context.Context, before, after client.Object) requests {
@@ -124,7 +149,7 @@ func (l lookups) accountsOfSecret() handler.EventHandler {
 			o = before
 		}
 		if o.GetLabels()[podspec.LabelAgent] == "" {
-			return accountRequests(l.accounts(ctx, o.GetNamespace(), indexSecret, o.GetName()))
+			return l.referring(ctx, o.GetNamespace(), indexSecret, o.GetName())
 		}
 		var was ledger
 		if before != nil {
@@ -200,7 +225,8 @@ func (l lookups) agentsOfAccount() handler.EventHandler {
 	})
 }
 
-// agentsOfReferenced: the agents of the lines of the accounts that refer to an object.
+// agentsOfReferenced: the agents of the lines of the accounts that refer to an
+// object, and of the fleets that do.
 func (l lookups) agentsOfReferenced(index string) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) requests {
 		if agent := o.GetLabels()[podspec.LabelAgent]; agent != "" {
@@ -209,6 +235,9 @@ func (l lookups) agentsOfReferenced(index string) handler.EventHandler {
 		var out requests
 		for _, acc := range l.accounts(ctx, o.GetNamespace(), index, o.GetName()) {
 			out = append(out, agentRequests(l.agents(ctx, acc.Namespace, indexLine, acc.Name))...)
+		}
+		for _, f := range l.fleets(ctx, o.GetNamespace(), index, o.GetName()) {
+			out = append(out, agentRequests(l.agents(ctx, f.Namespace, indexFleet, f.Name))...)
 		}
 		return out
 	})
@@ -222,14 +251,18 @@ func (l lookups) agentsOfFleet() handler.EventHandler {
 }
 
 // peersOfAgent: the other agents of its fleet, which wait for it while they are
-// rolled out, when its readiness changed or it is gone.
+// rolled out and share with it what the fleet may ask of a registrar, when it is
+// new or gone, or its readiness changed.
 func (l lookups) peersOfAgent() handler.EventHandler {
 	return changes(func(ctx context.Context, before, after client.Object) requests {
-		if before == nil || after != nil && !readinessChanged(before, after) {
+		if before != nil && after != nil && !readinessChanged(before, after) && before.GetDeletionTimestamp().IsZero() == after.GetDeletionTimestamp().IsZero() {
 			return nil
 		}
-		fleet := before.(*v1.SoftphoneAgent).Spec.Fleet
-		return agentRequests(l.agents(ctx, before.GetNamespace(), indexFleet, fleet))
+		o := after
+		if o == nil {
+			o = before
+		}
+		return agentRequests(l.agents(ctx, o.GetNamespace(), indexFleet, o.(*v1.SoftphoneAgent).Spec.Fleet))
 	})
 }
 

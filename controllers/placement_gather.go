@@ -15,6 +15,7 @@ import (
 	v1 "github.com/softphone-operator/softphone-operator/api/v1"
 	"github.com/softphone-operator/softphone-operator/controllers/placement"
 	"github.com/softphone-operator/softphone-operator/controllers/podspec"
+	"github.com/softphone-operator/softphone-operator/controllers/reports"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -34,6 +35,11 @@ func (r *placementReconciler) gather(ctx context.Context, namespace string, from
 	for name := range pods {
 		s.Reserved[name] = true // a pod of a former agent may still be ending
 	}
+	var accounts v1.SoftphoneAccountList
+	if err := r.List(ctx, &accounts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return s, nil, fmt.Errorf("accounts: %w", err)
+	}
+	resting := restingStates(accounts.Items)
 	byName := map[string]*v1.SoftphoneAgent{}
 	for i := range agents.Items {
 		a := &agents.Items[i]
@@ -47,9 +53,9 @@ func (r *placementReconciler) gather(ctx context.Context, namespace string, from
 			return s, nil, err
 		}
 		s.Agents = append(s.Agents, snapshotOf(a, leaving))
-		r.progress(a, pods[a.Name], &s)
+		r.progress(a, pods[a.Name], resting, &s)
 	}
-	return s, byName, r.lines(ctx, namespace, &s)
+	return s, byName, r.lines(ctx, namespace, accounts.Items, &s)
 }
 
 func (r *placementReconciler) pods(ctx context.Context, namespace string) (map[string]*corev1.Pod, error) {
@@ -85,14 +91,32 @@ func snapshotOf(a *v1.SoftphoneAgent, leaving bool) placement.Agent {
 	return out
 }
 
-// progress tells where lines are registered, and where nothing is left of them.
-func (r *placementReconciler) progress(a *v1.SoftphoneAgent, pod *corev1.Pod, s *placement.Snapshot) {
+// restingStates are the states besides registered in which lines are where they
+// shall be: trunks, and what was found not to register by its settings, or is
+// suspended. A line that has just started is idle, too, and is not there yet.
+func restingStates(accounts []v1.SoftphoneAccount) map[string]v1.LineState {
+	out := map[string]v1.LineState{}
+	for i := range accounts {
+		acc := &accounts[i]
+		switch state := acc.Status.State; {
+		case state == v1.StateIdle, state == v1.StateDisabled:
+			out[acc.Name] = state
+		case acc.IsTrunk():
+			out[acc.Name] = v1.StateIdle
+		}
+	}
+	return out
+}
+
+// progress tells where lines have arrived, and where nothing is left of them.
+func (r *placementReconciler) progress(a *v1.SoftphoneAgent, pod *corev1.Pod, resting map[string]v1.LineState, s *placement.Snapshot) {
 	key := client.ObjectKeyFromObject(a)
 	agent, followed := r.reader.Agent(key)
 	for _, b := range a.Spec.Lines {
 		at := placement.At{Agent: a.Name, Line: b.Name}
 		line, reported := r.reader.Line(key, b.Name)
-		s.Registered[at] = reported && line.State == delivery.Registered && line.Slot == int(b.Slot)
+		arrived := line.State == delivery.Registered || reports.Healthy(line.State) && lineStates[line.State] == resting[b.Name]
+		s.Registered[at] = reported && arrived && line.Slot == int(b.Slot)
 		switch {
 		case pod == nil, pod.Status.Phase == corev1.PodPending:
 			s.Drained[at] = true // no process could hold anything
@@ -103,11 +127,7 @@ func (r *placementReconciler) progress(a *v1.SoftphoneAgent, pod *corev1.Pod, s 
 }
 
 // lines adds the accounts of the namespace and the capacities of their fleets.
-func (r *placementReconciler) lines(ctx context.Context, namespace string, s *placement.Snapshot) error {
-	var accounts v1.SoftphoneAccountList
-	if err := r.List(ctx, &accounts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return fmt.Errorf("accounts: %w", err)
-	}
+func (r *placementReconciler) lines(ctx context.Context, namespace string, accounts []v1.SoftphoneAccount, s *placement.Snapshot) error {
 	homes := map[string]string{}
 	fleets := map[string]fleetStanding{}
 	for _, a := range s.Agents {
@@ -118,8 +138,8 @@ func (r *placementReconciler) lines(ctx context.Context, namespace string, s *pl
 			return err
 		}
 	}
-	for i := range accounts.Items {
-		acc := &accounts.Items[i]
+	for i := range accounts {
+		acc := &accounts[i]
 		if err := r.fleet(ctx, namespace, acc.FleetName(), fleets); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,6 +26,27 @@ import (
 type objects struct {
 	cached client.Reader
 	live   client.Reader
+	// pass remembers what one pass over many lines has read; nil = nothing.
+	pass *pass
+}
+
+// pass is what many lines that are rendered at once share: a bundle of
+// authorities is read and judged once. It is dropped when they are done.
+type pass struct {
+	contents  map[types.NamespacedName]map[render.Kind]map[string][]byte
+	materials map[string]materialRead
+}
+
+type materialRead struct {
+	material *render.Material
+	warnings []string
+	err      error
+}
+
+// forOnePass reads every object once.
+func (o objects) forOnePass() objects {
+	o.pass = &pass{contents: map[types.NamespacedName]map[render.Kind]map[string][]byte{}, materials: map[string]materialRead{}}
+	return o
 }
 
 func metadataOf(kind render.Kind) *metav1.PartialObjectMetadata {
@@ -33,13 +55,13 @@ func metadataOf(kind render.Kind) *metav1.PartialObjectMetadata {
 	return m
 }
 
-// versions tells which version of each object the account refers to exists now;
-// an object that does not exist has none.
-func (o objects) versions(ctx context.Context, acc *v1.SoftphoneAccount) (map[render.Object]string, error) {
+// versions tells which version of each object referred to exists now; an object
+// that does not exist has none.
+func (o objects) versions(ctx context.Context, namespace string, refs []render.Reference) (map[render.Object]string, error) {
 	out := map[render.Object]string{}
-	for _, ref := range render.References(&acc.Spec.AccountLayer) {
+	for _, ref := range refs {
 		m := metadataOf(ref.Kind)
-		switch err := o.cached.Get(ctx, types.NamespacedName{Namespace: acc.Namespace, Name: ref.Name}, m); {
+		switch err := o.cached.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, m); {
 		case apierrors.IsNotFound(err):
 			out[ref.Object()] = ""
 		case err != nil:
@@ -51,14 +73,14 @@ func (o objects) versions(ctx context.Context, acc *v1.SoftphoneAccount) (map[re
 	return out, nil
 }
 
-// values reads the contents of every object that the account refers to.
-func (o objects) values(ctx context.Context, acc *v1.SoftphoneAccount) (render.Values, error) {
+// values reads the contents of every object referred to.
+func (o objects) values(ctx context.Context, namespace string, refs []render.Reference) (render.Values, error) {
 	out := render.Values{}
-	for _, ref := range render.References(&acc.Spec.AccountLayer) {
+	for _, ref := range refs {
 		if _, done := out[ref.Object()]; done {
 			continue
 		}
-		data, err := o.contents(ctx, types.NamespacedName{Namespace: acc.Namespace, Name: ref.Name}, ref.Kind)
+		data, err := o.contents(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, ref.Kind)
 		if apierrors.IsNotFound(err) {
 			continue
 		}
@@ -70,7 +92,26 @@ func (o objects) values(ctx context.Context, acc *v1.SoftphoneAccount) (render.V
 	return out, nil
 }
 
+// contents of one object.
 func (o objects) contents(ctx context.Context, key types.NamespacedName, kind render.Kind) (map[string][]byte, error) {
+	if o.pass == nil {
+		return o.read(ctx, key, kind)
+	}
+	if data, ok := o.pass.contents[key][kind]; ok {
+		return data, nil
+	}
+	data, err := o.read(ctx, key, kind)
+	if err != nil {
+		return nil, err
+	}
+	if o.pass.contents[key] == nil {
+		o.pass.contents[key] = map[render.Kind]map[string][]byte{}
+	}
+	o.pass.contents[key][kind] = data
+	return data, nil
+}
+
+func (o objects) read(ctx context.Context, key types.NamespacedName, kind render.Kind) (map[string][]byte, error) {
 	if kind == render.Secret {
 		s := &corev1.Secret{}
 		err := o.live.Get(ctx, key, s)
@@ -90,25 +131,75 @@ func (o objects) contents(ctx context.Context, key types.NamespacedName, kind re
 	return out, nil
 }
 
-// render makes the line of an account as it is now.
-func (o objects) render(ctx context.Context, acc *v1.SoftphoneAccount) (*render.Line, error) {
-	values, err := o.values(ctx, acc)
+// render makes the line of an account as it is now, in a fleet with this TLS.
+func (o objects) render(ctx context.Context, acc *v1.SoftphoneAccount, fleet *v1.TLS) (*render.Line, error) {
+	values, err := o.values(ctx, acc.Namespace, render.References(&acc.Spec.AccountLayer))
 	if err != nil {
 		return nil, err
 	}
-	return render.Render(render.Input{Name: acc.Name, Layer: acc.Spec.AccountLayer, Below: render.BuiltIn(), Values: values})
+	return render.Render(render.Input{
+		Name: acc.Name, Layer: acc.Spec.AccountLayer, Below: render.BuiltIn(), Values: values, OwnTLS: acc.Spec.TLS != nil,
+		Material: func() (*render.Material, []string, error) {
+			return o.material(ctx, acc.Namespace, render.TLSOf(acc.Spec.TLS, fleet))
+		},
+	})
 }
 
-// fingerprint tells two inputs of a rendering apart without reading a secret.
-func fingerprint(acc *v1.SoftphoneAccount, versions map[render.Object]string) string {
+// material reads what TLS refers to.
+func (o objects) material(ctx context.Context, namespace string, t v1.TLS) (*render.Material, []string, error) {
+	key := digest([]any{namespace, t})
+	if o.pass != nil {
+		if m, ok := o.pass.materials[key]; ok {
+			return m.material, m.warnings, m.err
+		}
+	}
+	values, err := o.values(ctx, namespace, render.TLSReferences(t))
+	if err != nil {
+		return nil, nil, err
+	}
+	var m materialRead
+	m.material, m.warnings, m.err = render.ReadMaterial(t, values, time.Now())
+	if o.pass != nil {
+		o.pass.materials[key] = m
+	}
+	return m.material, m.warnings, m.err
+}
+
+// made tells two inputs of a rendering apart without reading a secret.
+type made struct {
+	// document is about the account and what it refers to.
+	document string
+	// tls is about what TLS connections are made with; it concerns lines that have some.
+	tls string
+}
+
+// made of what the account, in a fleet with this TLS, would be now.
+func (o objects) made(ctx context.Context, acc *v1.SoftphoneAccount, fleet *v1.TLS) (made, error) {
+	versions, err := o.versions(ctx, acc.Namespace, render.References(&acc.Spec.AccountLayer))
+	if err != nil {
+		return made{}, err
+	}
+	t := render.TLSOf(acc.Spec.TLS, fleet)
+	of, err := o.versions(ctx, acc.Namespace, render.TLSReferences(t))
+	if err != nil {
+		return made{}, err
+	}
+	return made{
+		document: digest(append([]any{render.Version, acc.UID, acc.Generation}, listed(versions)...)),
+		tls:      digest(append([]any{t}, listed(of)...)),
+	}, nil
+}
+
+// listed gives versions in one order.
+func listed(versions map[render.Object]string) []any {
 	refs := slices.SortedFunc(maps.Keys(versions), func(a, b render.Object) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 	})
-	in := []any{render.Version, acc.UID, acc.Generation}
+	var in []any
 	for _, ref := range refs {
 		in = append(in, ref.Kind, ref.Name, versions[ref])
 	}
-	return digest(in)
+	return in
 }
 
 // digest is a short hash of something that is no secret.

@@ -20,6 +20,10 @@ const (
 	// ConditionInlineSecret is there while a secret stands in the object in plain sight.
 	ConditionInlineSecret = "InlineSecret"
 
+	// ConditionCertificateExpiring is there while a certificate that the line's TLS connection was made with has less
+	// than 14 days left.
+	ConditionCertificateExpiring = "CertificateExpiring"
+
 	// Of fleets and agents.
 
 	// ConditionProgressing: agents are being made, replaced or removed.
@@ -41,6 +45,7 @@ const (
 	ReasonReady                  = "Ready"
 	ReasonAsDesired              = "AsDesired"
 	ReasonInlineSecret           = "InlineSecret"
+	ReasonTrunkUp                = "TrunkUp"
 
 	// On the way.
 
@@ -63,6 +68,7 @@ const (
 	ReasonConfigMapNotFound   = "ConfigMapNotFound"
 	ReasonConfigMapKeyMissing = "ConfigMapKeyMissing"
 	ReasonNameConflict        = "NameConflict"
+	ReasonInvalidCertificate  = "InvalidCertificate"
 	ReasonTooLarge            = "TooLarge"
 	ReasonRejectedByAgent     = "RejectedByAgent"
 	ReasonInvalidPodSettings  = "InvalidPodSettings"
@@ -81,5 +87,8 @@ const (
 	ReasonRegistrarRejected    = "RegistrarRejected"
 	ReasonRegistrarError       = "RegistrarError"
 	ReasonCertificate          = "Certificate"
+	ReasonCertificateExpiring  = "CertificateExpiring"
+	ReasonCertificateExpired   = "CertificateExpired"
+	ReasonHeldBack             = "HeldBack"
 	ReasonBadConfiguration     = "BadConfiguration"
 )

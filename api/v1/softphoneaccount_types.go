@@ -17,6 +17,15 @@ type SoftphoneAccountSpec struct {
 	// +optional
 	Suspend *bool `json:"suspend,omitempty"`
 
+	// Trunk lines do not register: their server knows them by address. Calls come from it and go to it, and OPTIONS tell
+	// whether it is there.
+	// +optional
+	Trunk *bool `json:"trunk,omitempty"`
+
+	// TLS of the line, if its transport is TLS. What it leaves open the fleet decides.
+	// +optional
+	TLS *TLS `json:"tls,omitempty"`
+
 	AccountLayer `json:",inline"`
 }
 
@@ -94,7 +103,7 @@ type LineState string
 const (
 	// StatePending lines are not on an agent yet, or the agent did not report them yet.
 	StatePending LineState = "Pending"
-	// StateIdle lines do not register, by their settings.
+	// StateIdle lines do not register, by their settings; trunks whose server is there among them.
 	StateIdle LineState = "Idle"
 	// StateRegistering lines wait for the registrar's answer.
 	StateRegistering LineState = "Registering"
@@ -145,6 +154,9 @@ func (a *SoftphoneAccount) FleetName() string {
 
 // Suspended tells whether the account asks to be un-registered.
 func (a *SoftphoneAccount) Suspended() bool { return a.Spec.Suspend != nil && *a.Spec.Suspend }
+
+// IsTrunk tells whether the account's server knows the line without registration.
+func (a *SoftphoneAccount) IsTrunk() bool { return a.Spec.Trunk != nil && *a.Spec.Trunk }
 
 // SoftphoneAccountList is a list of accounts.
 //

@@ -59,7 +59,7 @@ type SoftphoneAgentStatus struct {
 	// +optional
 	Lines int32 `json:"lines"`
 
-	// RegisteredLines are those that can be called.
+	// RegisteredLines are those that a registrar knows; trunks are not among them.
 	// +optional
 	RegisteredLines int32 `json:"registeredLines"`
 

@@ -47,6 +47,14 @@ type SoftphoneFleetSpec struct {
 	// +optional
 	Caps *Caps `json:"caps,omitempty"`
 
+	// Registrar bounds what the whole fleet asks of one registrar.
+	// +optional
+	Registrar *Registrar `json:"registrar,omitempty"`
+
+	// TLS of the lines whose transport is TLS, each part unless their account has its own.
+	// +optional
+	TLS *TLS `json:"tls,omitempty"`
+
 	// Profiles are shared layers of account settings, by name. Reserved: no profile can exist yet.
 	// +optional
 	// +listType=atomic
@@ -123,7 +131,7 @@ type SoftphoneFleetStatus struct {
 	// +optional
 	Lines int32 `json:"lines"`
 
-	// RegisteredLines are those that can be called.
+	// RegisteredLines are those that a registrar knows; trunks are not among them.
 	// +optional
 	RegisteredLines int32 `json:"registeredLines"`
 

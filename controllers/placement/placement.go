@@ -47,7 +47,7 @@ type Snapshot struct {
 	Agents []Agent
 	// Capacity is the most lines an agent of each fleet runs.
 	Capacity map[string]int
-	// Registered tells where a line is reported registered.
+	// Registered tells where a line is reported registered, or else as it shall be.
 	Registered map[At]bool
 	// Drained tells where nothing is left of a draining line.
 	Drained map[At]bool

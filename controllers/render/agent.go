@@ -19,7 +19,10 @@ type Settings struct {
 	NoAnswerSeconds  int
 	DrainSeconds     int
 	Caps             delivery.Caps
-	Pod              *v1.AgentPod
+	// Registrar bounds the whole fleet, until Among gives an agent its share.
+	Registrar delivery.Registrar
+	TLS       *v1.TLS
+	Pod       *v1.AgentPod
 }
 
 // FleetSettings fills what a fleet does not say. The zero spec gives the
@@ -27,6 +30,8 @@ type Settings struct {
 func FleetSettings(spec v1.SoftphoneFleetSpec) Settings {
 	network := ptr.Deref(spec.Network, v1.Network{})
 	caps := ptr.Deref(spec.Caps, v1.Caps{})
+	registrar := ptr.Deref(spec.Registrar, v1.Registrar{})
+	defaults := delivery.Registrar{}.Defaults()
 	return Settings{
 		Suspend:          ptr.Deref(spec.Suspend, false),
 		LinesPerAgent:    number(spec.LinesPerAgent, 200),
@@ -39,6 +44,13 @@ func FleetSettings(spec v1.SoftphoneFleetSpec) Settings {
 			NewCallsPerSecond: number(caps.NewCallsPerSecond, 10),
 			MaxCallSeconds:    number(caps.MaxCallSeconds, 3600),
 		},
+		Registrar: delivery.Registrar{
+			RequestsPerSecond: number(registrar.RequestsPerSecond, defaults.RequestsPerSecond),
+			InFlight:          number(registrar.InFlight, defaults.InFlight),
+			RefusedPerMinute:  number(registrar.RefusedPerMinute, defaults.RefusedPerMinute),
+			QualifySeconds:    ptr.To(number(registrar.QualifySeconds, *defaults.QualifySeconds)),
+		},
+		TLS: spec.TLS,
 		Pod: spec.Pod,
 	}
 }
@@ -50,10 +62,32 @@ func number(p *int32, absent int) int {
 	return int(*p)
 }
 
+// Among gives one of so many agents its share of what the fleet may ask of a
+// registrar. The number is rounded up, so that an agent that comes for a while
+// (a node is drained, a line moves) does not change the files of all others.
+func (s Settings) Among(agents int) Settings {
+	n := steps(agents)
+	s.Registrar.RequestsPerSecond = max(1, s.Registrar.RequestsPerSecond/n)
+	s.Registrar.InFlight = max(1, s.Registrar.InFlight/n)
+	return s
+}
+
+// steps rounds up to 1, 2, 3, 4, 6, 8, 12, 16 and so on.
+func steps(n int) int {
+	for power := 1; ; power *= 2 {
+		switch {
+		case n <= power:
+			return power
+		case power > 1 && n <= power/2*3:
+			return power / 2 * 3
+		}
+	}
+}
+
 // Row is the line's row of agent.json. The account's UID is its identity at
 // registrars: it outlives every pod, and a new account of the same name is another line.
-func Row(uid string, b v1.LineBinding, suspended bool) delivery.Line {
-	row := delivery.Line{Slot: int(b.Slot), State: delivery.Active, Instance: "urn:uuid:" + uid, Suspended: suspended}
+func Row(acc *v1.SoftphoneAccount, b v1.LineBinding, suspended bool) delivery.Line {
+	row := delivery.Line{Slot: int(b.Slot), State: delivery.Active, Instance: "urn:uuid:" + string(acc.UID), Suspended: suspended, Trunk: acc.IsTrunk()}
 	if b.State == v1.BindingDraining {
 		row.State = delivery.Draining
 	}
@@ -71,6 +105,7 @@ func AgentFile(name string, hashKey []byte, s Settings, rows map[string]delivery
 		NoAnswerSeconds:  s.NoAnswerSeconds,
 		DrainSeconds:     s.DrainSeconds,
 		Caps:             s.Caps,
+		Registrar:        s.Registrar,
 		Lines:            rows,
 	})
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 
 // Version is part of what decides whether a line must be rendered anew; it goes
 // up when the same input gives another document.
-const Version = 1
+const Version = 2
 
 // MaxDocument is the most bytes one line's document may have, so that one line
 // cannot fill the Secret it shares with others.
@@ -33,6 +33,10 @@ type Input struct {
 	Below []account.Layer
 	// Values behind the layer's References.
 	Values Values
+	// OwnTLS: the account itself says what its TLS connections are made with.
+	OwnTLS bool
+	// Material gives what TLSOf the account refers to, with warnings (ReadMaterial); it is asked of lines with TLS alone.
+	Material func() (*Material, []string, error)
 }
 
 // Line is a rendered line.
@@ -43,6 +47,8 @@ type Line struct {
 	Merged *account.Document
 	// Address of record, user@host in lower-case host.
 	Address string
+	// TLS material of a line whose transport is, or may become, TLS; nil = the line needs none.
+	TLS *Material
 	// Inline names the nodes whose secret stands in an object in plain sight.
 	Inline []string
 	// Warnings of the document's validation.
@@ -114,7 +120,25 @@ func finish(in Input, merged, fromXML *account.Document) (*Line, error) {
 			line.Warnings = append(line.Warnings, sentence(p))
 		}
 	}
+	if err := secure(in, merged, line); err != nil {
+		return nil, err
+	}
 	return line, nil
+}
+
+// secure adds the TLS material that the line needs.
+func secure(in Input, merged *account.Document, line *Line) error {
+	if !usesTLS(merged) {
+		if in.OwnTLS {
+			line.Warnings = append(line.Warnings, "spec.tls: the line's transport is not TLS, so nothing is made with it")
+		}
+		return nil
+	}
+	var err error
+	var warnings []string
+	line.TLS, warnings, err = in.Material()
+	line.Warnings = append(line.Warnings, warnings...)
+	return err
 }
 
 func address(doc *account.Document) string {
