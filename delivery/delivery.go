@@ -6,6 +6,7 @@
 // An agent is given one directory:
 //
 //	<line>.xml      the account XML of one line (package account)
+//	<name>.check.json  a check that one of the lines runs (package check)
 //	agent.json      settings of the agent and of its lines (type Agent); optional
 //	report.crt      certificate of the report listener (PEM)   in pods only
 //	report.key      its private key (PEM)                      in pods only
@@ -96,6 +97,12 @@ type Agent struct {
 	Caps Caps `json:"caps,omitzero"`
 	// Registrar bounds what all lines together ask of one registrar.
 	Registrar Registrar `json:"registrar,omitzero"`
+	// Destinations guard what lines may call; absent = the guard with its defaults.
+	Destinations Destinations `json:"destinations,omitzero"`
+	// MetricLabels are labels of accounts that the metrics of checks carry, as
+	// Prometheus names them; Labels are their values, by line and label.
+	MetricLabels []string                     `json:"metricLabels,omitempty"`
+	Labels       map[string]map[string]string `json:"labels,omitempty"`
 	// Lines by name. A line without a row is active in slot 1.
 	Lines map[string]Line `json:"lines,omitempty"`
 }
@@ -208,6 +215,12 @@ func (a Agent) validateBounds() error {
 		{"caps.maxCallSeconds", a.Caps.MaxCallSeconds},
 	})
 	if err != nil {
+		return err
+	}
+	if err := a.Destinations.validate(); err != nil {
+		return err
+	}
+	if err := validateMetricLabels(a.MetricLabels); err != nil {
 		return err
 	}
 	return a.Registrar.validate()

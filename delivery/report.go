@@ -5,8 +5,9 @@ import "time"
 // Report is what an agent says of itself: the whole of it. Readers get one
 // first and Events after it.
 type Report struct {
-	Agent AgentReport  `json:"agent"`
-	Lines []LineReport `json:"lines"`
+	Agent  AgentReport   `json:"agent"`
+	Lines  []LineReport  `json:"lines"`
+	Checks []CheckReport `json:"checks,omitempty"`
 }
 
 // AgentReport is the agent's own part of a report.
@@ -103,6 +104,8 @@ const (
 	EventAgent    EventType = "agent"    // Agent
 	EventLine     EventType = "line"     // Line
 	EventGone     EventType = "gone"     // Name: the line is no longer here
+	EventCheck    EventType = "check"    // Check
+	EventNoCheck  EventType = "noCheck"  // Name: the check is no longer here
 	EventPing     EventType = "ping"     // nothing; the reader knows the stream lives
 )
 
@@ -112,6 +115,7 @@ type Event struct {
 	Report *Report      `json:"report,omitempty"`
 	Agent  *AgentReport `json:"agent,omitempty"`
 	Line   *LineReport  `json:"line,omitempty"`
+	Check  *CheckReport `json:"check,omitempty"`
 	Name   string       `json:"name,omitempty"`
 }
 
