@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/softphone-operator/softphone-operator/agent/checkrun"
 	"github.com/softphone-operator/softphone-operator/agent/metrics"
 	"github.com/softphone-operator/softphone-operator/agent/provisioning"
 	"github.com/softphone-operator/softphone-operator/agent/report"
@@ -36,6 +37,7 @@ type supervisor struct {
 	metrics  *metrics.Metrics
 	ids      *identities
 	env      *environment
+	checks   *checkrun.Runner
 	hashKey  atomic.Pointer[[]byte]
 
 	applied map[string]*target
@@ -103,8 +105,9 @@ func open(o Options) (*supervisor, error) {
 	}
 	s.metrics = metrics.New(metrics.Options{Name: name, Version: o.Version, Endpoint: endpoint.Stats, Refresh: s.countRunningCalls})
 	s.hashKey.Store(&[]byte{})
+	s.checks = s.newChecks()
 	s.env = &environment{
-		endpoint: endpoint, hub: s.hub, metrics: s.metrics, ids: ids, inFlight: transactionLife, log: o.Log,
+		checks: s.checks, endpoint: endpoint, hub: s.hub, metrics: s.metrics, ids: ids, inFlight: transactionLife, log: o.Log,
 		hashKey: func() []byte { return *s.hashKey.Load() },
 	}
 	s.setOverall(func(all *overall) {
@@ -185,6 +188,7 @@ func (s *supervisor) apply(ctx context.Context, snap provisioning.Snapshot) {
 	if s.opts.Network != "" {
 		snap.Agent.Network.Type = s.opts.Network
 	}
+	s.metrics.AccountLabels(snap.Agent.MetricLabels, snap.Agent.Labels)
 	if snap.Loaded {
 		s.seen = true
 		wanted := targets(snap)
@@ -198,6 +202,7 @@ func (s *supervisor) apply(ctx context.Context, snap provisioning.Snapshot) {
 		for _, c := range changes {
 			s.line(ctx, c.name).tell(order{target: c.to})
 		}
+		s.checks.Update(delivered(snap.Checks))
 	}
 	now := time.Now()
 	s.metrics.Snapshot(len(snap.Rejected), now)
@@ -242,6 +247,7 @@ func (s *supervisor) forget(ctx context.Context, l *line) {
 func (s *supervisor) drain(lines context.Context) {
 	s.log.Info("stopping: removing bindings, running calls go on for a while", "lines", len(s.applied))
 	s.setOverall(func(all *overall) { all.report.Draining = true })
+	s.checks.Drain()
 	all := s.allLines()
 	stopped, waiting := make(chan *line, len(all)), make(map[*line]bool, len(all))
 	for _, l := range all {
@@ -288,6 +294,7 @@ func (s *supervisor) drain(lines context.Context) {
 
 // endLines closes what is left of the lines, all at once.
 func (s *supervisor) endLines(stop context.CancelFunc) {
+	s.checks.Close()
 	stop()
 	var wait sync.WaitGroup
 	for _, l := range s.allLines() {

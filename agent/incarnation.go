@@ -128,9 +128,11 @@ func (in *incarnation) callOptions(l *line) call.Options {
 			NewPerSecond: t.settings.caps.NewCallsPerSecond,
 			MaxDuration:  time.Duration(t.settings.caps.MaxCallSeconds) * time.Second,
 		},
-		NoAnswer: time.Duration(t.settings.noAnswerSeconds) * time.Second,
-		OnChange: l.onCall,
-		Log:      l.env.log,
+		Destinations: t.settings.destinations,
+		Budget:       &l.budget,
+		NoAnswer:     time.Duration(t.settings.noAnswerSeconds) * time.Second,
+		OnChange:     l.onCall,
+		Log:          l.env.log,
 	}
 }
 

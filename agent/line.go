@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/softphone-operator/softphone-operator/agent/call"
+	"github.com/softphone-operator/softphone-operator/agent/checkrun"
 	"github.com/softphone-operator/softphone-operator/agent/metrics"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
 	"github.com/softphone-operator/softphone-operator/agent/report"
@@ -29,7 +30,8 @@ type environment struct {
 	metrics  *metrics.Metrics
 	ids      *identities
 	hashKey  func() []byte
-	finished func(*line)   // a line was removed and nothing of it is left
+	finished func(*line) // a line was removed and nothing of it is left
+	checks   *checkrun.Runner
 	inFlight time.Duration // transactionLife; tests are shorter
 	expiry   expiryLog
 	log      *slog.Logger
@@ -73,6 +75,8 @@ type line struct {
 	shown      registration.Status
 	server     *shownCertificate // nil without TLS
 	look       *time.Timer       // pokes later
+
+	budget call.Budget // of outgoing minutes, whatever the line's identity
 
 	current   atomic.Pointer[incarnation]
 	history   atomic.Pointer[[]*incarnation] // current and retired, for readers
@@ -128,6 +132,7 @@ func attemptEnded(before, now registration.Status) (code int, ended bool) {
 // onCall is called from a call's goroutine after every change of it.
 func (l *line) onCall(r call.Record) {
 	l.env.metrics.Call(r)
+	l.env.checks.CallChanged(r)
 	l.poke()
 }
 

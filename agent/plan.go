@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/softphone-operator/softphone-operator/account"
@@ -42,12 +43,13 @@ type settings struct {
 	noAnswerSeconds int
 	drainSeconds    int
 	caps            delivery.Caps
+	destinations    delivery.Destinations
 }
 
 func settingsOf(a delivery.Agent) settings {
 	return settings{
 		network: a.Network, incomingMode: a.IncomingCallMode,
-		noAnswerSeconds: a.NoAnswerSeconds, drainSeconds: a.DrainSeconds, caps: a.Caps,
+		noAnswerSeconds: a.NoAnswerSeconds, drainSeconds: a.DrainSeconds, caps: a.Caps, destinations: a.Destinations,
 	}
 }
 
@@ -120,6 +122,7 @@ func compare(from, to *target) (action, []string) {
 	differs(s.drainSeconds != t.drainSeconds, "drainSeconds", live)
 	differs(s.caps != t.caps, "caps", live)
 	differs(trustOf(from) != trustOf(to) && linkOf(to.Account).Transport == ua.TLS, "certificates", reregister)
+	differs(!reflect.DeepEqual(s.destinations, t.destinations), "destinations", live)
 	return act, slices.Compact(why)
 }
 

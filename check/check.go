@@ -93,6 +93,8 @@ const (
 	DefaultDuration = 5 * time.Second
 	// MaxWindow is the most runs that are kept, and so the most that Limits.Of may look at.
 	MaxWindow = 10
+	// minDuration lets a tone be heard for a while on the longest of ways.
+	minDuration = 2
 	// defaultPatience is how long an answer is waited for where nothing bounds it,
 	// morePatience what is waited beyond a bound to tell how late it came.
 	defaultPatience = 20 * time.Second
@@ -131,8 +133,8 @@ func (c Check) Validate() error {
 	if c.JitterPercent < 0 || c.JitterPercent > 50 {
 		return fmt.Errorf("jitterPercent: %d is not within 0 to 50", c.JitterPercent)
 	}
-	if c.DurationSeconds < 0 || c.DurationSeconds > 3600 {
-		return fmt.Errorf("durationSeconds: %d is not within 0 to 3600", c.DurationSeconds)
+	if c.DurationSeconds != 0 && (c.DurationSeconds < minDuration || c.DurationSeconds > 3600) {
+		return fmt.Errorf("durationSeconds: %d is not within %d to 3600", c.DurationSeconds, minDuration)
 	}
 	if err := c.Expect.validate(); err != nil {
 		return fmt.Errorf("expect.%w", err)

@@ -8,7 +8,7 @@ import (
 // What tones must show. A tone is told from its surroundings in windows of 200 ms.
 const (
 	// leastHeard is what counts as having heard a tone at all.
-	leastHeard = 600 * time.Millisecond
+	leastHeard = 400 * time.Millisecond
 	// settle is what the way there and back, jitter buffers included, may take off
 	// the time a tone can be heard.
 	settle = time.Second

@@ -42,6 +42,8 @@ type call struct {
 	invite  *invitation // the latest INVITE we got; nil for a call we placed, until a re-INVITE
 	attempt *attempt    // the INVITE we sent; nil for a call that came
 	leaving *goodbye    // how the call is to end once it can be
+
+	taken, allotted time.Duration // of the day's minutes; allotted > 0: they end the call
 }
 
 // view is what others see of a call: an unchanging record and, while there is
@@ -126,7 +128,10 @@ func (c *call) ring(a alarm) {
 	case alarmHangup:
 		c.hangup(goodbye{End: End{Reason: fmt.Sprintf("hung up after %v as asked", short(c.attempt.dial.lasts())), By: Local}})
 	case alarmDuration:
-		const why = "maximum duration reached"
+		why := "maximum duration reached"
+		if c.allotted > 0 {
+			why = "the day's minutes are used up"
+		}
 		c.hangup(goodbye{End: End{Reason: why, By: Policy}, header: reasonHeader(200, why)})
 	}
 }
@@ -145,8 +150,19 @@ func (c *call) state(s State) {
 		return
 	}
 	c.rec.State = s
+	if s == Ringing || s == Early {
+		c.rang()
+	}
 	c.log.Debug("call", "state", s)
 	c.changed()
+}
+
+// rang notes the first sign of ringing.
+func (c *call) rang() {
+	if c.rec.RingMs == nil {
+		after := time.Since(c.rec.StartedAt).Milliseconds()
+		c.rec.RingMs = &after
+	}
 }
 
 var order = map[State]int{Trying: 0, Ringing: 1, Early: 2, Established: 3, Ended: 4}
@@ -157,6 +173,7 @@ func (c *call) established() {
 	setup := c.rec.AnsweredAt.Sub(c.rec.StartedAt).Milliseconds()
 	c.rec.SetupMs = &setup
 	c.alarms.set(alarmDuration, c.opts.Caps.MaxDuration)
+	c.spend()
 	c.state(Established)
 }
 
@@ -168,6 +185,7 @@ func (c *call) end(e End) {
 	if !c.rec.AnsweredAt.IsZero() {
 		e.Code = 200
 	}
+	c.spent()
 	clear(c.alarms)
 	c.leaving = nil
 	if c.audio != nil {
@@ -231,6 +249,19 @@ func (c *call) snapshot() Record {
 func (r *Record) measure(s media.Stats) {
 	r.RTP = RTP{Sent: s.Sent, Received: s.Received, Lost: s.Lost, JitterMs: s.JitterMs, RTTMs: s.RTTMs}
 	r.R, r.MOS = s.R, s.MOS
+	if p := s.Peer; p != nil && p.Of > 0 {
+		percent := min(100*float64(max(p.Lost, 0))/float64(p.Of), 100)
+		r.RTP.SentLossPercent = &percent
+	}
+	if !s.FirstPacket.IsZero() && !r.AnsweredAt.IsZero() {
+		after := max(s.FirstPacket.Sub(r.AnsweredAt).Milliseconds(), 0)
+		r.FirstPacketMs = &after
+	}
+	if r.Tones = nil; len(s.Tones) > 0 {
+		for _, t := range s.Tones {
+			r.Tones = append(r.Tones, Tone{t.Hz, t.For.Seconds()})
+		}
+	}
 	if s.LastHeard != nil {
 		r.Heard = &Heard{FrequencyHz: s.LastHeard.FrequencyHz, LevelDBm0: s.LastHeard.LevelDBm0}
 	}

@@ -18,6 +18,7 @@ func (c *call) invited(d treatment.Decision) {
 	c.watch(c.invite)
 	c.dialog = newUASDialog(req, c.tag)
 	c.audio = newAudio(c.opts, media.Echo{}, c.heardDigit)
+	c.recogniseCheck(req)
 	if offer := sdpOf(req); offer != nil {
 		if err := c.audio.acceptable(offer); err != nil {
 			c.refuse(488, err)

@@ -78,6 +78,10 @@ type Options struct {
 	// IncomingMode stands behind icm=auto: keepAwake, push or off.
 	IncomingMode string
 	Caps         Caps
+	// Destinations guard what may be called.
+	Destinations delivery.Destinations
+	// Budget counts the minutes of outgoing calls against Destinations'; nil = own.
+	Budget *Budget
 	// NoAnswer is how long an incoming call rings; 0 = DefaultNoAnswer.
 	NoAnswer time.Duration
 	// OpenMedia opens a call's audio; nil = media.Open.
@@ -102,6 +106,9 @@ type Dial struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	// ToneHz is the tone to send; 0 = silence.
 	ToneHz float64 `json:"toneHz,omitempty"`
+	// Check is the run of a check that the call is made for; "" = none. A line of
+	// ours that answers learns it by CheckHeader.
+	Check string `json:"-"`
 	// Confirm says that whoever asked has confirmed the number. Nothing asks
 	// for that yet.
 	Confirm bool `json:"confirm,omitempty"`

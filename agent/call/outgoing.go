@@ -45,6 +45,9 @@ func (c *call) dial(d Dial, target sip.Uri) {
 		source = media.Tone{Hz: d.ToneHz, LevelDBm0: toneLevel}
 	}
 	c.audio = newAudio(c.opts, source, c.heardDigit)
+	if d.Check != "" {
+		c.rec.Check, c.audio.config.Listen = d.Check, checkTones
+	}
 	c.attempt = &attempt{
 		dial: d, target: target, auth: c.authorizer(),
 		early: make(map[string]*dialog), acks: make(map[string]*sip.Request),
@@ -112,6 +115,7 @@ func (c *call) newInvite(contact sip.Uri) *sip.Request {
 	}
 	addAccountHeaders(req, a)
 	addHeaders(req, t.dial.Headers)
+	addCheck(req, t.dial.Check)
 	setSDP(req, c.audio.offer())
 	return req
 }
@@ -127,7 +131,10 @@ func (c *call) inviteWith(req *sip.Request) {
 // proceeds takes a provisional response, however many there are.
 func (c *call) proceeds(res *sip.Response) {
 	t := c.attempt
-	t.proceeding = true
+	t.proceeding, c.rec.Responded = true, true
+	if res.StatusCode == sip.StatusTrying && c.rec.State == Trying {
+		c.changed()
+	}
 	if t.leaving != nil {
 		c.cancelInvite()
 		return

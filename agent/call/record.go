@@ -55,6 +55,14 @@ type RTP struct {
 	Lost     uint64   `json:"lost"`
 	JitterMs *float64 `json:"jitterMs,omitempty"`
 	RTTMs    *float64 `json:"rttMs,omitempty"`
+	// SentLossPercent is what the other side said last of the packets it got of us (RTCP).
+	SentLossPercent *float64 `json:"sentLossPercent,omitempty"`
+}
+
+// Tone that was listened for, and how long it was heard.
+type Tone struct {
+	FrequencyHz float64 `json:"frequencyHz"`
+	Seconds     float64 `json:"seconds"`
 }
 
 // Heard is the tone received.
@@ -95,8 +103,18 @@ type Record struct {
 	StartedAt  time.Time `json:"startedAt"`
 	AnsweredAt time.Time `json:"answeredAt,omitzero"`
 	EndedAt    time.Time `json:"endedAt,omitzero"`
-	// SetupMs from the INVITE to its answer.
+	// SetupMs from the INVITE to its answer, RingMs to the first sign of ringing
+	// (180, or audio before the answer).
 	SetupMs *int64 `json:"setupMs,omitempty"`
+	RingMs  *int64 `json:"ringMs,omitempty"`
+	// Responded: the server sent some response to the INVITE, be it 100.
+	Responded bool `json:"responded,omitempty"`
+	// FirstPacketMs from the answer to the first audio packet; 0 = it was there before.
+	FirstPacketMs *int64 `json:"firstPacketMs,omitempty"`
+	// Check is the run of a check that the call belongs to, on either side, and
+	// Tones are what is listened for in one.
+	Check string `json:"check,omitempty"`
+	Tones []Tone `json:"tones,omitempty"`
 	// Treatment explains, step by step, what was done with an incoming call.
 	Treatment []string `json:"treatment"`
 	End       *End     `json:"end,omitempty"`

@@ -34,6 +34,9 @@ var (
 	ErrDraining  = errors.New("line takes no new calls")
 	ErrClosed    = errors.New("line is closed")
 	ErrNoCall    = errors.New("no such call")
+	// ErrRefused: the fleet's destinations do not allow the call; ErrBudget: not today.
+	ErrRefused = errors.New("destination refused")
+	ErrBudget  = errors.New("the day's minutes are used up")
 )
 
 // CloseTimeout bounds Close.
@@ -93,6 +96,9 @@ func (o Options) defaults() Options {
 	if o.Caps.MaxDuration <= 0 {
 		o.Caps.MaxDuration = DefaultMaxDuration
 	}
+	if o.Budget == nil {
+		o.Budget = new(Budget)
+	}
 	if o.Nonces == nil {
 		o.Nonces = new(ua.NonceCache)
 	}
@@ -121,12 +127,15 @@ func allow(o Options) []sip.RequestMethod {
 
 // Dial places a call and returns its id at once; its record tells what became
 // of it. Errors wrap ErrBadTarget, ErrBadHeader, ErrBadDigits, ErrBadValue,
-// ErrTooMany, ErrDraining or ErrClosed. The end of ctx ends no call.
+// ErrTooMany, ErrRefused, ErrBudget, ErrDraining or ErrClosed. The end of ctx ends no call.
 func (s *Set) Dial(ctx context.Context, d Dial) (id string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	target, err := parseTarget(d.To, s.opts.Account.Host)
 	if err != nil {
+		return "", err
+	}
+	if err := s.opts.guard(target); err != nil {
 		return "", err
 	}
 	target = s.opts.Link.Secure(target)

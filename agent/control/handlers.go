@@ -101,6 +101,8 @@ var kinds = []struct {
 	{call.ErrDraining, http.StatusConflict, "Draining"},
 	{call.ErrClosed, http.StatusConflict, "Draining"},
 	{call.ErrTooMany, http.StatusTooManyRequests, "TooManyCalls"},
+	{call.ErrRefused, http.StatusForbidden, "DestinationRefused"},
+	{call.ErrBudget, http.StatusTooManyRequests, "BudgetSpent"},
 	{call.ErrBadTarget, http.StatusBadRequest, "BadTarget"},
 	{call.ErrBadHeader, http.StatusBadRequest, "BadHeader"},
 	{call.ErrBadDigits, http.StatusBadRequest, "BadDigits"},

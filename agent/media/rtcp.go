@@ -28,6 +28,7 @@ type PeerReport struct {
 	Lost         int     // packets, cumulative; duplicates can make it negative
 	FractionLost float64 // 0..1, since its report before
 	JitterMs     float64
+	Of           uint64 // packets we had sent when it came
 }
 
 // reports is the RTCP side of a session.
@@ -218,6 +219,7 @@ func (s *Session) readBlocks(blocks []rtcp.ReceptionReport, now time.Time) {
 			Lost:         int(int32(block.TotalLost<<8) >> 8), // 24 bits, signed
 			FractionLost: float64(block.FractionLost) / 256,
 			JitterMs:     1000 * float64(block.Jitter) / float64(s.in.playout.clock),
+			Of:           s.out.packets.Load(),
 		}
 		s.measureRTT(block, now)
 	}

@@ -31,6 +31,7 @@ type Config struct {
 	Ports        PortRange
 	SymmetricRTP bool         // send to where audio came from, not to what the description said (sendAudioBack)
 	Log          *slog.Logger // nil: the default one
+	Listen       []float64    // tones to listen for, in Hz; see Stats.Tones
 }
 
 // Session is the audio of one call. All methods may be called from any goroutine.
@@ -50,6 +51,7 @@ type Session struct {
 	out     *outbound
 	reports reports
 	heard   *analysis
+	tones   []ToneHeard
 	filters []filter
 	played  []int16
 	onDTMF  func(rune)
@@ -76,8 +78,12 @@ func newSession(c Config, t transport) *Session {
 	if log == nil {
 		log = slog.Default()
 	}
+	tones := make([]ToneHeard, len(c.Listen))
+	for i, hz := range c.Listen {
+		tones[i].Hz = hz
+	}
 	return &Session{
-		log: log, transport: t, protection: unprotected{}, epoch: time.Now(), stop: make(chan struct{}),
+		tones: tones, log: log, transport: t, protection: unprotected{}, epoch: time.Now(), stop: make(chan struct{}),
 		latch: latch{symmetric: c.SymmetricRTP}, out: newOutbound(), reports: newReports(),
 	}
 }
@@ -145,6 +151,9 @@ func (s *Session) swap(n sdp.Negotiated, source Source) error {
 	if old == nil || old.rate != c.rate || old.negotiated.Codec.Clock != clock {
 		s.heard = newAnalysis(c.rate)
 		s.filters = []filter{s.heard}
+		if len(s.tones) > 0 {
+			s.filters = append(s.filters, newTones(c.rate, s.tones))
+		}
 		s.in.playout = newPlayout(clock, c.rate, int64(c.step))
 		s.in.events = dtmf.NewReceiver(clock)
 		s.out.events = dtmf.NewSender(clock)

@@ -6,7 +6,7 @@ import "math"
 // levels of a μ-law stream are 0.03 dB off.
 const fullScaleDBm0 = 3.14
 
-// Source says what a session sends: Silence, Echo or Tone. Sources are compared with == when a session is updated, and must be
+// Source says what a session sends: Silence, Echo, MarkedEcho or Tone. Sources are compared with == when a session is updated, and must be
 // comparable.
 type Source interface {
 	// Open makes the running source for PCM at rate Hz.
@@ -36,6 +36,26 @@ func (Echo) Open(int) Generator { return Echo{} }
 
 // Fill implements Generator.
 func (Echo) Fill(out, heard Frame) { copy(out.Samples, heard.Samples) }
+
+// MarkedEcho sends back what is heard and a tone beside it, so that who called can tell a line that hears nothing from one that
+// cannot be heard.
+type MarkedEcho struct {
+	Hz        float64
+	LevelDBm0 float64
+}
+
+// Open implements Source.
+func (m MarkedEcho) Open(rate int) Generator { return markedEcho{Tone(m).Open(rate)} }
+
+type markedEcho struct{ tone Generator }
+
+// Fill implements Generator.
+func (m markedEcho) Fill(out, heard Frame) {
+	m.tone.Fill(out, heard)
+	for i, v := range heard.Samples {
+		out.Samples[i] = clip(float64(out.Samples[i]) + float64(v))
+	}
+}
 
 // Tone sends one sine, continuous in phase.
 type Tone struct {

@@ -23,6 +23,8 @@ func everything() *Metrics {
 	m.RegistrationAttempt("alice", 200)
 	m.Certificates("alice", []delivery.Certificate{{Role: delivery.ServerCertificate, NotAfter: time.Unix(1, 0)}})
 	m.Snapshot(0, time.Unix(1, 0))
+	m.Check(checkReport(time.Unix(1, 0)), time.Minute)
+	m.AccountLabels([]string{"site"}, map[string]map[string]string{"alice": {"site": "north"}})
 	m.Call(call.Record{
 		ID: "1", Line: "alice", Direction: call.In, State: call.Ended, AnsweredAt: time.Now(), SetupMs: ptr(int64(1)),
 		RTP: call.RTP{Sent: 1, Received: 1, Lost: 1, JitterMs: ptr(1.0)}, MOS: ptr(4.0), End: &call.End{Code: 200},
@@ -44,6 +46,9 @@ func registered(t *testing.T, m *Metrics) map[string]string {
 		}
 		var labels []string
 		for _, l := range f.GetMetric()[0].GetLabel() {
+			if l.GetName() == "site" { // the fleet's, told apart
+				continue
+			}
 			labels = append(labels, l.GetName())
 		}
 		slices.Sort(labels)

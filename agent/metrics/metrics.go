@@ -26,6 +26,7 @@ type Metrics struct {
 	refresh  func()
 
 	lines         *lineCollector
+	checks        *checkCollector
 	rejectedFiles prometheus.Gauge
 	snapshotAt    prometheus.Gauge
 
@@ -55,8 +56,8 @@ type Options struct {
 
 // New makes the metrics of an agent without lines.
 func New(o Options) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), refresh: o.Refresh, lines: newLineCollector(), running: map[string]counted{}}
-	m.registry.MustRegister(m.lines, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m := &Metrics{registry: prometheus.NewRegistry(), refresh: o.Refresh, lines: newLineCollector(), checks: newCheckCollector(), running: map[string]counted{}}
+	m.registry.MustRegister(m.lines, m.checks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge(m, "softphone_agent_info", "Always 1; the labels tell which agent this is.", "name", "version").WithLabelValues(o.Name, o.Version).Set(1)
 	m.rejectedFiles = gauge(m, "softphone_rejected_files", "Delivered files that are not in force.").WithLabelValues()
 	m.snapshotAt = gauge(m, "softphone_snapshot_timestamp_seconds", "When the snapshot in force was taken over.").WithLabelValues()

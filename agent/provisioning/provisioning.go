@@ -31,6 +31,8 @@ type Snapshot struct {
 	Loaded bool
 	// Lines in force, sorted by name.
 	Lines []Line
+	// Checks in force, sorted by name.
+	Checks []Check
 	// Rejected files, sorted by name, each with what is wrong with it.
 	Rejected []delivery.Rejected
 	// Hash of the files in force (delivery.Hasher.Snapshot).
@@ -90,7 +92,8 @@ type Source struct {
 	agent       delivery.Agent
 	agentBytes  []byte
 	agentLoaded bool
-	files       map[string]lineFile // last good content by file name
+	files       map[string]lineFile  // last good content by file name
+	checks      map[string]checkFile // the same
 
 	roots     authorities         // the agent's last good ones
 	client    clientCertificate   // likewise
@@ -125,7 +128,7 @@ func New(o Options) (*Source, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Source{opts: o, files: map[string]lineFile{}}, nil
+	return &Source{opts: o, files: map[string]lineFile{}, checks: map[string]checkFile{}}, nil
 }
 
 // Read reads the directory now. changed is false when no byte differs from the
@@ -150,6 +153,7 @@ func (s *Source) take(raw rawFiles) {
 	s.rejected = nil
 	s.takeAgent(raw)
 	s.takeLines(raw)
+	s.takeChecks(raw)
 	s.takeCertificates(raw)
 	slices.SortFunc(s.rejected, func(a, b delivery.Rejected) int { return cmp.Compare(a.File, b.File) })
 	for _, r := range s.rejected {
@@ -190,10 +194,15 @@ func (s *Source) snapshot() Snapshot {
 			})
 		}
 	}
+	for file, f := range s.checks {
+		inForce[file] = f.content
+		snap.Checks = append(snap.Checks, Check{Name: f.name, Check: f.check, Hash: hasher.Document(f.content)})
+	}
 	snap.Hash = hasher.Snapshot(inForce)
 	if !s.agentLoaded {
-		snap.Lines = nil
+		snap.Lines, snap.Checks = nil, nil
 	}
+	slices.SortFunc(snap.Checks, func(a, b Check) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(snap.Lines, func(a, b Line) int { return cmp.Compare(a.Name, b.Name) })
 	return snap
 }

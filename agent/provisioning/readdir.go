@@ -103,7 +103,9 @@ func readFiles(dir string, inForce delivery.Agent) (rawFiles, error) {
 		return raw, fmt.Errorf("accounts directory: %w", err)
 	}
 	for _, e := range entries {
-		if _, line := delivery.LineName(e.Name()); !line && e.Name() != delivery.AgentFile && !slices.Contains(certificateFiles, e.Name()) {
+		_, line := delivery.LineName(e.Name())
+		_, check := delivery.CheckName(e.Name())
+		if !line && !check && e.Name() != delivery.AgentFile && !slices.Contains(certificateFiles, e.Name()) {
 			continue
 		}
 		raw.read(e.Name(), filepath.Join(dir, e.Name()))

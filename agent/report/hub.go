@@ -22,12 +22,13 @@ type Hub struct {
 	mu          sync.Mutex
 	agent       delivery.AgentReport
 	lines       map[string]delivery.LineReport
+	checks      map[string]delivery.CheckReport
 	subscribers map[*Subscription]struct{}
 }
 
 // NewHub makes a hub of an agent without lines.
 func NewHub() *Hub {
-	return &Hub{lines: map[string]delivery.LineReport{}, subscribers: map[*Subscription]struct{}{}}
+	return &Hub{lines: map[string]delivery.LineReport{}, checks: map[string]delivery.CheckReport{}, subscribers: map[*Subscription]struct{}{}}
 }
 
 // SetAgent takes the agent's own state over; an equal one is no event.
@@ -80,6 +81,34 @@ func (h *Hub) RemoveLine(name string) {
 	}
 }
 
+// SetCheck takes a check's state over; an equal one is no event.
+func (h *Hub) SetCheck(c delivery.CheckReport) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if old, known := h.checks[c.Name]; known && reflect.DeepEqual(old, c) {
+		return
+	}
+	h.checks[c.Name] = c
+	h.checkChanged(c.Name)
+}
+
+// RemoveCheck forgets a check.
+func (h *Hub) RemoveCheck(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, known := h.checks[name]; known {
+		delete(h.checks, name)
+		h.checkChanged(name)
+	}
+}
+
+func (h *Hub) checkChanged(name string) {
+	for s := range h.subscribers {
+		s.checks[name] = struct{}{}
+		s.wake()
+	}
+}
+
 // Line gives the state of one line.
 func (h *Hub) Line(name string) (delivery.LineReport, bool) {
 	h.mu.Lock()
@@ -88,7 +117,7 @@ func (h *Hub) Line(name string) (delivery.LineReport, bool) {
 	return l, ok
 }
 
-// Report gives everything, lines sorted by name.
+// Report gives everything, lines and checks sorted by name.
 func (h *Hub) Report() delivery.Report {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -97,8 +126,9 @@ func (h *Hub) Report() delivery.Report {
 
 func (h *Hub) report() delivery.Report {
 	return delivery.Report{
-		Agent: h.agent,
-		Lines: slices.SortedFunc(maps.Values(h.lines), func(a, b delivery.LineReport) int { return cmp.Compare(a.Name, b.Name) }),
+		Agent:  h.agent,
+		Lines:  slices.SortedFunc(maps.Values(h.lines), func(a, b delivery.LineReport) int { return cmp.Compare(a.Name, b.Name) }),
+		Checks: slices.SortedFunc(maps.Values(h.checks), func(a, b delivery.CheckReport) int { return cmp.Compare(a.Name, b.Name) }),
 	}
 }
 
@@ -108,16 +138,17 @@ type Subscription struct {
 	wakeup chan struct{} // capacity 1: there is something to take
 
 	// Guarded by hub.mu: what changed since the last Take.
-	first bool
-	agent bool
-	lines map[string]struct{}
+	first  bool
+	agent  bool
+	lines  map[string]struct{}
+	checks map[string]struct{}
 }
 
 // Subscribe starts a view; its first event is the whole state.
 func (h *Hub) Subscribe() *Subscription {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := &Subscription{hub: h, wakeup: make(chan struct{}, 1), first: true, lines: map[string]struct{}{}}
+	s := &Subscription{hub: h, wakeup: make(chan struct{}, 1), first: true, lines: map[string]struct{}{}, checks: map[string]struct{}{}}
 	h.subscribers[s] = struct{}{}
 	s.wake()
 	return s
@@ -133,15 +164,16 @@ func (s *Subscription) Close() {
 // Changed ticks when Take has something worth sending now.
 func (s *Subscription) Changed() <-chan struct{} { return s.wakeup }
 
-// Take gives the events since the last Take: at most one a line, its newest
-// state. They are sorted by line, the agent's first.
+// Take gives the events since the last Take: at most one a line or check, its
+// newest state. They are sorted by name, the agent's first, the lines' next.
 func (s *Subscription) Take() []delivery.Event {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	agent, names := s.agent, slices.Sorted(maps.Keys(s.lines))
+	agent, names, checks := s.agent, slices.Sorted(maps.Keys(s.lines)), slices.Sorted(maps.Keys(s.checks))
 	s.agent = false
 	clear(s.lines)
+	clear(s.checks)
 	if s.first {
 		s.first = false
 		whole := h.report()
@@ -157,6 +189,13 @@ func (s *Subscription) Take() []delivery.Event {
 			events = append(events, delivery.Event{Type: delivery.EventLine, Line: &l, Name: name})
 		} else {
 			events = append(events, delivery.Event{Type: delivery.EventGone, Name: name})
+		}
+	}
+	for _, name := range checks {
+		if c, ok := h.checks[name]; ok {
+			events = append(events, delivery.Event{Type: delivery.EventCheck, Check: &c, Name: name})
+		} else {
+			events = append(events, delivery.Event{Type: delivery.EventNoCheck, Name: name})
 		}
 	}
 	return events

@@ -299,3 +299,29 @@ func TestReaderThatDoesNotReadHoldsNobodyUp(t *testing.T) {
 		t.Errorf("20,000 changes took %v with a reader that does not read", took)
 	}
 }
+
+func TestChecksTravelBesideTheLines(t *testing.T) {
+	hub := NewHub()
+	hub.SetCheck(delivery.CheckReport{Name: "nightly", Line: "alice"})
+	s := hub.Subscribe()
+	defer s.Close()
+	if first := s.Take(); len(first) != 1 || len(first[0].Report.Checks) != 1 || first[0].Report.Checks[0].Line != "alice" {
+		t.Fatalf("got %+v", first)
+	}
+	<-s.Changed()
+	hub.SetCheck(delivery.CheckReport{Name: "nightly", Line: "alice"})
+	if got := s.Take(); len(got) != 0 {
+		t.Errorf("an equal state is an event: %+v", got)
+	}
+	hub.SetCheck(delivery.CheckReport{Name: "nightly", Line: "alice", RunAt: "now"})
+	<-s.Changed()
+	if got := s.Take(); len(got) != 1 || got[0].Type != delivery.EventCheck || got[0].Check.RunAt != "now" {
+		t.Errorf("got %+v", got)
+	}
+	hub.RemoveCheck("nightly")
+	hub.RemoveCheck("nightly")
+	<-s.Changed()
+	if got := s.Take(); len(got) != 1 || got[0].Type != delivery.EventNoCheck || got[0].Name != "nightly" {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -1,0 +1,71 @@
+package media
+
+import (
+	"math"
+	"time"
+)
+
+// What makes a window of received audio hold a tone that is listened for.
+const (
+	tonePart     = 0.05 // of the window's power
+	toneDBm0     = -45  // and not quieter than this
+	toneWindowMs = 1000 / windowsPerSecond
+)
+
+// ToneHeard is how long a tone that was listened for was heard.
+type ToneHeard struct {
+	Hz  float64
+	For time.Duration // in windows of 200 ms
+}
+
+// tones listens for single frequencies by Goertzel's algorithm, a window after
+// the other. It tells one tone from another where both sound at once, which the
+// strongest frequency of analysis does not.
+type tones struct {
+	rate  int
+	heard []ToneHeard
+	twice []float64 // 2·cos of a sample's turn
+	s1    []float64
+	s2    []float64
+	power float64
+	n     int
+}
+
+func newTones(rate int, heard []ToneHeard) *tones {
+	t := &tones{rate: rate, heard: heard, twice: make([]float64, len(heard)), s1: make([]float64, len(heard)), s2: make([]float64, len(heard))}
+	for i, h := range heard {
+		t.twice[i] = 2 * math.Cos(2*math.Pi*h.Hz/float64(rate))
+	}
+	return t
+}
+
+// filter implements filter.
+func (t *tones) filter(f Frame) {
+	for _, sample := range f.Samples {
+		v := float64(sample)
+		t.power += v * v
+		for i, twice := range t.twice {
+			s := v + twice*t.s1[i] - t.s2[i]
+			t.s2[i], t.s1[i] = t.s1[i], s
+		}
+		if t.n++; t.n == t.rate/windowsPerSecond {
+			t.close()
+		}
+	}
+}
+
+// close ends a window. The mean square of a sine is twice the square of its
+// Fourier coefficient over the square of the number of samples.
+func (t *tones) close() {
+	n := float64(t.n)
+	all := t.power / n
+	for i := range t.heard {
+		coefficient := t.s1[i]*t.s1[i] + t.s2[i]*t.s2[i] - t.twice[i]*t.s1[i]*t.s2[i]
+		tone := 2 * coefficient / (n * n)
+		if tone > tonePart*all && levelDBm0(tone) > toneDBm0 {
+			t.heard[i].For += toneWindowMs * time.Millisecond
+		}
+		t.s1[i], t.s2[i] = 0, 0
+	}
+	t.power, t.n = 0, 0
+}
