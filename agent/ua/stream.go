@@ -227,11 +227,13 @@ func (s *stream) expire() {
 	if s.retired {
 		life, why = s.owner.retiredLife, errRetired
 	}
-	needed := len(s.attached) > 0 || s.retired && busy || time.Since(s.used) < life
+	idle := time.Since(s.used)
 	switch {
 	case s.ended:
-	case needed:
+	case len(s.attached) > 0, s.retired && busy:
 		s.lapse.Reset(life)
+	case idle < life:
+		s.lapse.Reset(life - idle)
 	default:
 		defer s.end(why)
 	}

@@ -124,6 +124,12 @@ type lineStatus struct {
 	Name, State, Server, Contact, LastReason, ConfigHash, EffectiveHash, Problem, DrainState string
 	ExpiresAt                                                                                time.Time
 	LastCode                                                                                 int
+	Certificates                                                                             []certificate
+}
+
+type certificate struct {
+	Role, Subject string
+	NotAfter      time.Time
 }
 
 type record struct {
@@ -322,4 +328,11 @@ func pretty(v any) string {
 func accountXML(user, password, host string, more ...string) string {
 	return fmt.Sprintf("<account>\n  <title>%s</title>\n  <username>%s</username>\n  <password>%s</password>\n  <host>%s</host>\n  %s\n</account>\n",
 		user, user, password, host, strings.Join(more, "\n  "))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -1,20 +1,14 @@
 package interop
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
+	"context"
 	"fmt"
-	"math/big"
-	"os"
-	"path/filepath"
+	"math"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/softphone-operator/softphone-operator/test/peer/baresip"
 	"github.com/softphone-operator/softphone-operator/test/peer/kamailio"
 	"github.com/softphone-operator/softphone-operator/test/peer/sipp"
 )
@@ -42,10 +36,11 @@ type site struct {
 // newSite runs a registrar for registrar.test whose certificate is for name.
 func newSite(t *testing.T, c kamailio.Config, name string) site {
 	t.Helper()
-	ca, cert, key := certificates(t, name)
+	ca := newIssuer(t)
+	cert, key := ca.files(t, name)
 	c.TLS, c.Domains = &kamailio.TLS{CertFile: cert, KeyFile: key}, []string{domain}
 	r, _ := registrar(t, c, "alice", "bob")
-	return site{r, ca}
+	return site{r, ca.pem}
 }
 
 // account of a user over a transport.
@@ -240,38 +235,37 @@ func TestTransportInvite(t *testing.T) {
 	})
 }
 
-// certificates gives an authority, as PEM, and files of a certificate it signed.
-func certificates(t *testing.T, name string) (ca, cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	authority := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Interop Authority"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: authority.NotBefore, NotAfter: authority.NotAfter, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	sign := func(c *x509.Certificate) []byte {
-		der, err := x509.CreateCertificate(rand.Reader, c, authority, private.Public(), private)
-		if err != nil {
-			t.Fatal(err)
+// TestTransportBaresip: calls with another softphone, both ways, each by its own
+// connection to the registrar between them.
+func TestTransportBaresip(t *testing.T) {
+	overEvery(t, func(t *testing.T, w way) string {
+		s := newSite(t, kamailio.Config{}, domain)
+		a := startAgent(t, options{files: map[string]string{"alice.xml": s.account(w, "alice", "secret-alice", autoAnswer), "ca.crt": s.ca}})
+		a.awaitLine("alice", "registered")
+		at := s.Addr()
+		if w.secure() {
+			at = s.TLSAddr()
 		}
-		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	}
-	raw, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "server.crt"), filepath.Join(dir, "server.key")
-	for path, content := range map[string][]byte{cert: sign(leaf), key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})} {
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
+		b := baresip.ForTest(t, baresip.Config{ToneHz: 700, Account: baresip.Account{
+			User: "bob", Host: domain, Password: "secret-bob", Register: true, AutoAnswer: true, Server: at.String(), Transport: w.wire,
+		}})
+		if bound := awaitBindings(t, s.Registrar, "bob", 1)[0]; !strings.HasPrefix(bound.Socket, w.wire+":") {
+			t.Errorf("baresip is registered over %s", bound.Socket)
 		}
-	}
-	return string(sign(authority)), cert, key
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		must(t, b.Dial(ctx, "alice"))
+		in := a.awaitIncoming("alice", "hears baresip", func(r record) bool { return r.RTP.Received > 100 && near(r, 700) })
+		must(t, b.Hangup(ctx))
+		in = a.awaitIncoming("alice", "of baresip ended", ended)
+		if in.End.By != "remote" || in.End.Code != 200 {
+			t.Errorf("baresip's call: %s", pretty(in))
+		}
+		out := a.awaitCall(a.dial(`{"line":"alice","to":"bob","seconds":3,"toneHz":1004}`), "has ended", ended)
+		hz, share := baresipHeard(t, b)
+		if !near(out, 700) || out.End.By != "local" || out.End.Code != 200 || math.Abs(hz-1004) > 2 || share < 0.5 {
+			t.Errorf("alice's call: %s; baresip heard %.0f Hz with a share of %.2f", pretty(out), hz, share)
+		}
+		return fmt.Sprintf("baresip calls alice: heard %s; alice calls baresip: it heard %.0f Hz, alice %s", heard(in), hz, heard(out))
+	})
 }

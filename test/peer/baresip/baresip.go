@@ -37,6 +37,9 @@ type Account struct {
 	User, Host, Password string
 	// Register at Host; otherwise it is called at its own address.
 	Register bool
+	// Server is where its requests go, ip:port, when Host is not; over Transport,
+	// "udp", "tcp" or "tls"; "" = udp.
+	Server, Transport string
 	// AutoAnswer takes every call at once.
 	AutoAnswer bool
 	// Codecs it offers, as "PCMU/8000"; empty = both laws.

@@ -86,6 +86,14 @@ func (a Account) line(sip netip.AddrPort) string {
 	if a.AutoAnswer {
 		mode = "auto"
 	}
-	return fmt.Sprintf("<sip:%s@%s>;auth_user=%s;auth_pass=%s;regint=%d;answermode=%s;audio_codecs=%s\n",
-		a.User, host, a.User, a.Password, interval, mode, codecs)
+	transport := ""
+	if a.Transport != "" {
+		transport = ";transport=" + a.Transport
+	}
+	outbound := ""
+	if a.Server != "" {
+		outbound = fmt.Sprintf(`;outbound="sip:%s%s"`, a.Server, transport)
+	}
+	return fmt.Sprintf("<sip:%s@%s%s>;auth_user=%s;auth_pass=%s;regint=%d;answermode=%s;audio_codecs=%s%s\n",
+		a.User, host, transport, a.User, a.Password, interval, mode, codecs, outbound)
 }
