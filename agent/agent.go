@@ -13,6 +13,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/agent/checkrun"
 	"github.com/softphone-operator/softphone-operator/agent/metrics"
 	"github.com/softphone-operator/softphone-operator/agent/provisioning"
+	"github.com/softphone-operator/softphone-operator/agent/registration"
 	"github.com/softphone-operator/softphone-operator/agent/report"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 	"github.com/softphone-operator/softphone-operator/delivery"
@@ -20,7 +21,8 @@ import (
 
 // Bounds of the end of an agent.
 const (
-	// unregisterTimeout bounds the un-REGISTERs of all lines together.
+	// unregisterTimeout bounds the un-REGISTERs of all lines together, beside the
+	// time they need to pass one after the other.
 	unregisterTimeout = 6 * time.Second
 )
 
@@ -103,10 +105,12 @@ func open(o Options) (*supervisor, error) {
 		opts: o, log: o.Log, name: name, started: time.Now(), source: source, endpoint: endpoint, hub: report.NewHub(), ids: ids,
 		lines: map[string]*line{}, finished: make(chan *line), failed: make(chan error, 8),
 	}
-	s.metrics = metrics.New(metrics.Options{Name: name, Version: o.Version, Endpoint: endpoint.Stats, Refresh: s.countRunningCalls})
+	s.metrics = metrics.New(metrics.Options{Name: name, Version: o.Version, Endpoint: endpoint.Stats, Servers: s.measured, Refresh: s.countRunningCalls})
 	s.hashKey.Store(&[]byte{})
 	s.checks = s.newChecks()
+	registrars := first.Agent.Registrar.Defaults()
 	s.env = &environment{
+		gate: registration.NewGate(registrars), qualifier: registration.NewQualifier(endpoint, qualifyEvery(registrars), o.Log),
 		checks: s.checks, endpoint: endpoint, hub: s.hub, metrics: s.metrics, ids: ids, inFlight: transactionLife, log: o.Log,
 		hashKey: func() []byte { return *s.hashKey.Load() },
 	}
@@ -178,6 +182,7 @@ func (s *supervisor) start(f func() error) {
 }
 
 func (s *supervisor) closeEndpoint() {
+	s.env.qualifier.Close()
 	if err := s.endpoint.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		s.log.Debug("closing the SIP socket", "error", err)
 	}
@@ -190,6 +195,9 @@ func (s *supervisor) apply(ctx context.Context, snap provisioning.Snapshot) {
 	}
 	s.metrics.AccountLabels(snap.Agent.MetricLabels, snap.Agent.Labels)
 	if snap.Loaded {
+		settings := snap.Agent.Registrar.Defaults()
+		s.env.gate.Set(settings)
+		s.env.qualifier.Set(qualifyEvery(settings))
 		s.seen = true
 		wanted := targets(snap)
 		s.endpoint.SetTrusts(trustsOf(wanted))
@@ -216,6 +224,11 @@ func (s *supervisor) apply(ctx context.Context, snap provisioning.Snapshot) {
 		all.network, all.snapshotAt = snap.Agent.Network.Type, now
 		all.drain = time.Duration(snap.Agent.DrainSeconds) * time.Second
 	})
+}
+
+// qualifyEvery is the time between two OPTIONS to one server; 0 = none.
+func qualifyEvery(r delivery.Registrar) time.Duration {
+	return time.Duration(*r.QualifySeconds) * time.Second
 }
 
 // line gives the line of that name, a new one when there is none.
@@ -254,7 +267,10 @@ func (s *supervisor) drain(lines context.Context) {
 		waiting[l] = true
 		l.tell(order{target: s.applied[l.name], stopping: true, stopped: stopped})
 	}
-	bound := time.NewTimer(unregisterTimeout)
+	s.mu.RLock()
+	patience := unregisterTimeout + min(s.env.gate.Spread(2*len(all)), s.overall.drain) // twice: some are challenged
+	s.mu.RUnlock()
+	bound := time.NewTimer(patience)
 	defer bound.Stop()
 	for len(waiting) > 0 {
 		select {
@@ -263,7 +279,7 @@ func (s *supervisor) drain(lines context.Context) {
 		case l := <-s.finished:
 			delete(waiting, l)
 		case <-bound.C:
-			s.log.Warn("bindings left to expire", "after", unregisterTimeout)
+			s.log.Warn("bindings left to expire", "after", patience)
 			return
 		}
 	}

@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/softphone-operator/softphone-operator/agent/call"
 	"github.com/softphone-operator/softphone-operator/agent/control"
+	"github.com/softphone-operator/softphone-operator/agent/metrics"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -41,7 +43,7 @@ func (s *supervisor) Status() control.Status {
 			Draining: all.report.Draining, Network: all.network, SIPPort: s.endpoint.Port(),
 			SnapshotHash: all.report.SnapshotHash, SnapshotAt: all.snapshotAt,
 		},
-		Lines: []control.LineStatus{}, Calls: []call.Record{},
+		Lines: []control.LineStatus{}, Calls: []call.Record{}, Servers: s.servers(),
 		Rejected: append([]delivery.Rejected{}, all.report.Rejected...),
 	}
 	for _, l := range s.allLines() {
@@ -52,6 +54,39 @@ func (s *supervisor) Status() control.Status {
 	}
 	slices.SortFunc(status.Calls, func(a, b call.Record) int { return a.StartedAt.Compare(b.StartedAt) })
 	return status
+}
+
+// servers is what is known of the servers that lines use.
+func (s *supervisor) servers() []control.ServerStatus {
+	all := []control.ServerStatus{}
+	for _, k := range s.env.qualifier.Servers() {
+		crowd := s.env.gate.Crowd(k.Server.Addr)
+		status := control.ServerStatus{
+			Server: k.Server.String(), Since: k.Since, LastCode: k.LastCode, LastReason: k.LastReason, Problem: k.Problem, Failures: k.Failures,
+			WaitingRequests: crowd.Waiting, HeldLines: crowd.Held, RefusedLines: crowd.Refused, RetryAt: crowd.Next,
+		}
+		if k.Known {
+			status.Up = &k.Up
+		}
+		if k.RTT > 0 {
+			ms := float64(k.RTT) / float64(time.Millisecond)
+			status.RTTMs = &ms
+		}
+		all = append(all, status)
+	}
+	return all
+}
+
+// measured is the same for the metrics.
+func (s *supervisor) measured() []metrics.Server {
+	var all []metrics.Server
+	for _, k := range s.env.qualifier.Servers() {
+		crowd := s.env.gate.Crowd(k.Server.Addr)
+		all = append(all, metrics.Server{
+			Name: k.Server.String(), Known: k.Known, Up: k.Up, RTT: k.RTT, Failures: k.Failures, Waiting: crowd.Waiting, Held: crowd.Held,
+		})
+	}
+	return all
 }
 
 // Dial implements control.Agent.

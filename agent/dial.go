@@ -31,7 +31,7 @@ func (l *line) dial(ctx context.Context, d call.Dial) (string, error) {
 		return "", fmt.Errorf("%w: %s", control.ErrNotRegistered, standing.reason)
 	case standing.lent:
 		return l.dialRegistered(ctx, in, d)
-	case standing.register && v.status.State != delivery.Registered:
+	case standing.register && !standing.trunk && v.status.State != delivery.Registered:
 		return "", fmt.Errorf("%w: %s (%s)", control.ErrNotRegistered, v.status.State, v.status.LastReason)
 	}
 	return in.calls.Dial(ctx, d)

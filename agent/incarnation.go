@@ -22,9 +22,10 @@ import (
 type incarnation struct {
 	identity identity
 	target   atomic.Pointer[target]
-	reg      *registration.Registration
+	reg      registration.Binding
 	calls    *call.Set
 	unbind   func()
+	retired  atomic.Bool
 	started  bool      // reg runs; the line's goroutine owns it
 	until    time.Time // when retired: until then it is bound even without calls
 }
@@ -34,7 +35,7 @@ func (l *line) incarnate(t *target) (*incarnation, error) {
 	in := &incarnation{identity: l.env.ids.of(t, l.env.hashKey(), l.generation)}
 	l.generation++
 	in.target.Store(t)
-	in.reg = registration.New(in.registrationConfig(l), l.env.endpoint, l.onRegistration(in))
+	in.reg = in.binding(l)
 	in.calls = call.NewSet(in.callOptions(l))
 	unbind, err := l.env.endpoint.Bind(in.identity.contactUser, in)
 	if err != nil {
@@ -43,6 +44,14 @@ func (l *line) incarnate(t *target) (*incarnation, error) {
 	}
 	in.unbind = unbind
 	return in, nil
+}
+
+// binding is the line's relation to its server: trunks have one that does not register.
+func (in *incarnation) binding(l *line) registration.Binding {
+	if in.target.Load().Row.Trunk {
+		return registration.NewTrunk(in.registrationConfig(l), l.env.endpoint, l.onRegistration(in))
+	}
+	return registration.New(in.registrationConfig(l), l.env.endpoint, l.onRegistration(in))
 }
 
 // update puts another target in force.
@@ -63,8 +72,14 @@ func (in *incarnation) HandleRequest(req *sip.Request, tx sip.ServerTransaction)
 	in.calls.HandleRequest(req, tx)
 }
 
-// ServerAddrs implements ua.Line.
-func (in *incarnation) ServerAddrs() []netip.AddrPort { return in.reg.Servers() }
+// ServerAddrs implements ua.Line. One that is retired has none: what names no
+// Contact is for the incarnation after it.
+func (in *incarnation) ServerAddrs() []netip.AddrPort {
+	if in.retired.Load() {
+		return nil
+	}
+	return in.reg.Servers()
+}
 
 // AOR implements ua.Line.
 func (in *incarnation) AOR() (user, host string) {
@@ -105,6 +120,8 @@ func (in *incarnation) registrationConfig(l *line) registration.Config {
 		KeepAlive:       keepsAlive(t),
 		KeepAlivePeriod: time.Duration(a.KeepAlivePeriod) * time.Second,
 		Headers:         registerHeaders(a),
+		Gate:            l.env.gate,
+		Qualifier:       l.env.qualifier,
 		Log:             l.env.log,
 	}
 }

@@ -25,16 +25,18 @@ const transactionLife = 32 * time.Second
 
 // environment is what all lines of an agent share.
 type environment struct {
-	endpoint *ua.Endpoint
-	hub      *report.Hub
-	metrics  *metrics.Metrics
-	ids      *identities
-	hashKey  func() []byte
-	finished func(*line) // a line was removed and nothing of it is left
-	checks   *checkrun.Runner
-	inFlight time.Duration // transactionLife; tests are shorter
-	expiry   expiryLog
-	log      *slog.Logger
+	endpoint  *ua.Endpoint
+	gate      *registration.Gate
+	qualifier *registration.Qualifier
+	hub       *report.Hub
+	metrics   *metrics.Metrics
+	ids       *identities
+	hashKey   func() []byte
+	finished  func(*line) // a line was removed and nothing of it is left
+	checks    *checkrun.Runner
+	inFlight  time.Duration // transactionLife; tests are shorter
+	expiry    expiryLog
+	log       *slog.Logger
 }
 
 // order is what the supervisor last told a line. Newer orders replace older
@@ -267,6 +269,7 @@ func (l *line) retire(ctx context.Context, until time.Time) {
 		return
 	}
 	in.until = until
+	in.retired.Store(true)
 	in.calls.Drain(until)
 	if in.started {
 		in.started = false

@@ -113,6 +113,7 @@ func compare(from, to *target) (action, []string) {
 	differs(a.Instance != b.Instance, "instance", restart)
 	differs(a.State != b.State, "state", reregister)
 	differs(a.Suspended != b.Suspended, "suspended", reregister)
+	differs(a.Trunk != b.Trunk, "trunk", restart)
 	differs(a.Flow != b.Flow, "flow", live)
 	s, t := from.settings, to.settings
 	differs(s.incomingMode != t.incomingMode, "incomingCallMode", reregister)

@@ -16,6 +16,8 @@ type standing struct {
 	// calls: it may place calls all the same; lent: and is registered for as
 	// long as they take (requiresRegistrationForOutgoingCalls).
 	calls, lent bool
+	// trunk: what it does instead of registering is to look after its server.
+	trunk bool
 }
 
 // standingOf decides whether a target registers. The first row that applies decides.
@@ -28,6 +30,9 @@ func standingOf(t *target) standing {
 		return standing{reason: "suspended"}
 	case t.settings.network.Type == delivery.NoNetwork:
 		return standing{reason: "no network"}
+	case t.Row.Trunk:
+		// Its server sends calls unasked: where they are not wanted (icm), each is refused.
+		return standing{register: true, calls: true, trunk: true}
 	case incomingMode(t) == modeOff:
 		return standing{reason: "incoming calls are off (icm)", calls: true, lent: a.RequiresRegistrationForOutgoingCalls}
 	}

@@ -50,6 +50,7 @@ type Status struct {
 	Lines    []LineStatus        `json:"lines"`
 	Rejected []delivery.Rejected `json:"rejected"`
 	Calls    []call.Record       `json:"calls"`
+	Servers  []ServerStatus      `json:"servers"`
 }
 
 // AgentStatus is the agent's own part of it.
@@ -64,6 +65,29 @@ type AgentStatus struct {
 	SIPPort      int                  `json:"sipPort"`
 	SnapshotHash string               `json:"snapshotHash"`
 	SnapshotAt   time.Time            `json:"snapshotAt,omitzero"`
+}
+
+// ServerStatus is one server that lines use.
+type ServerStatus struct {
+	// Server as address:port/transport.
+	Server string `json:"server"`
+	// Up tells whether it answered the last OPTIONS; absent until it was asked.
+	Up *bool `json:"up,omitempty"`
+	// RTTMs of the last answer, in milliseconds.
+	RTTMs *float64 `json:"rttMs,omitempty"`
+	// Since it is up, or down.
+	Since time.Time `json:"since,omitzero"`
+	// LastCode of its answer; 0 = there was none, and LastReason says why.
+	LastCode   int              `json:"lastCode"`
+	LastReason string           `json:"lastReason,omitempty"`
+	Problem    delivery.Problem `json:"problem,omitempty"`
+	Failures   uint64           `json:"failures"`
+	// WaitingRequests are REGISTERs that wait for their turn.
+	WaitingRequests int `json:"waitingRequests"`
+	// HeldLines wait because RefusedLines were refused; the next tries at RetryAt.
+	HeldLines    int       `json:"heldLines,omitempty"`
+	RefusedLines int       `json:"refusedLines,omitempty"`
+	RetryAt      time.Time `json:"retryAt,omitzero"`
 }
 
 // LineStatus is one line of it.

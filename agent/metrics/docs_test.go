@@ -18,7 +18,12 @@ const page = "../../docs/metrics.md"
 
 // everything is the metrics of an agent that has lived through all of them.
 func everything() *Metrics {
-	m := New(Options{Name: "agent-0", Version: "v1", Endpoint: func() ua.Stats { return ua.Stats{} }})
+	m := New(Options{
+		Name: "agent-0", Version: "v1", Endpoint: func() ua.Stats { return ua.Stats{} },
+		Servers: func() []Server {
+			return []Server{{Name: "192.0.2.1:5060/udp", Known: true, Up: true, RTT: time.Millisecond}}
+		},
+	})
 	m.Line("alice", delivery.Registered)
 	m.RegistrationAttempt("alice", 200)
 	m.Certificates("alice", []delivery.Certificate{{Role: delivery.ServerCertificate, NotAfter: time.Unix(1, 0)}})

@@ -1,7 +1,7 @@
 // Package metrics counts what lines and calls do, for Prometheus.
 //
 // The labels are bounded by what somebody configured: an account's name, a
-// state, a direction, a SIP code. Never a number, a Call-ID or an error's text;
+// server's address, a state, a direction, a SIP code. Never a number, a Call-ID or an error's text;
 // those belong to logs and to /statusz. The series of a line that leaves go
 // with it.
 package metrics
@@ -49,6 +49,8 @@ type Options struct {
 	Name, Version string
 	// Endpoint gives the SIP endpoint's counters; nil = none.
 	Endpoint func() ua.Stats
+	// Servers gives those that lines use, the same first each time; nil = none.
+	Servers func() []Server
 	// Refresh is called before every scrape; it passes running calls to
 	// Call, so that their packets count while they run. nil = nothing.
 	Refresh func()
@@ -64,6 +66,9 @@ func New(o Options) *Metrics {
 	m.callMetrics()
 	if o.Endpoint != nil {
 		m.endpointMetrics(o.Endpoint)
+	}
+	if o.Servers != nil {
+		m.registry.MustRegister(newServerCollector(o.Servers))
 	}
 	return m
 }

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -79,6 +80,39 @@ func TestLinesShowTheirState(t *testing.T) {
 		}
 	}
 	expect(t, scrape(t, m), map[string]string{`softphone_lines{state="unauthorized"}`: "0"})
+}
+
+func TestServersAreTold(t *testing.T) {
+	var servers []Server
+	m := New(Options{Servers: func() []Server { return servers }})
+	servers = []Server{
+		{Name: "192.0.2.1:5060/udp", Known: true, Up: true, RTT: 12 * time.Millisecond, Waiting: 3},
+		{Name: "192.0.2.2:5060/tcp", Known: true, RTT: 5 * time.Millisecond, Failures: 4, Held: 180},
+		{Name: "192.0.2.3:5061/tls"},
+	}
+	got := scrape(t, m)
+	expect(t, got, map[string]string{
+		`softphone_server_up{server="192.0.2.1:5060/udp"}`:               "1",
+		`softphone_server_rtt_seconds{server="192.0.2.1:5060/udp"}`:      "0.012",
+		`softphone_server_waiting_requests{server="192.0.2.1:5060/udp"}`: "3",
+		`softphone_server_up{server="192.0.2.2:5060/tcp"}`:               "0",
+		`softphone_server_rtt_seconds{server="192.0.2.2:5060/tcp"}`:      "0.005",
+		`softphone_server_failures_total{server="192.0.2.2:5060/tcp"}`:   "4",
+		`softphone_server_held_lines{server="192.0.2.2:5060/tcp"}`:       "180",
+		`softphone_server_failures_total{server="192.0.2.3:5061/tls"}`:   "0",
+	})
+	for _, name := range []string{`softphone_server_up{server="192.0.2.3:5061/tls"}`, `softphone_server_rtt_seconds{server="192.0.2.3:5061/tls"}`} {
+		if v, there := got[name]; there {
+			t.Errorf("%s is %s of a server that was never asked", name, v)
+		}
+	}
+	servers = nil
+	for i := range 2 * mostServers {
+		servers = append(servers, Server{Name: fmt.Sprintf("192.0.2.%d:5060/udp", i), Known: true})
+	}
+	if n := len(scrape(t, m)); n > 5*mostServers+20 {
+		t.Errorf("%d series for %d servers", n, len(servers))
+	}
 }
 
 func TestACallCountsOnceAndItsPacketsAsTheyCome(t *testing.T) {

@@ -28,13 +28,13 @@ const bytesPerLine = 15_000
 // cost: go test -run Density -v ./agent/registration
 func TestDensity(t *testing.T) {
 	server, e := startRegistrar(t), endpoint(t)
-	registered := make(chan string, 4*mostLines)
+	registered, gate := make(chan string, 4*mostLines), NewGate(delivery.Registrar{RequestsPerSecond: 1000})
 	lines := func(from, to int) (all []*Registration) {
 		for i := from; i < to; i++ {
 			name := fmt.Sprintf("line%d", i)
 			r := New(Config{
 				Name: name, AOR: AOR{User: name, Host: "sip.test"}, Proxy: server, Password: ua.Secret("secret"), Expires: time.Hour,
-				ContactUser: ua.NewContactUser(), Instance: "urn:uuid:" + name, RInstance: name, KeepAlive: true,
+				ContactUser: ua.NewContactUser(), Instance: "urn:uuid:" + name, RInstance: name, KeepAlive: true, Gate: gate,
 			}, e, func(s Status) {
 				if s.State == delivery.Registered {
 					registered <- name

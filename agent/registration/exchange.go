@@ -3,6 +3,7 @@ package registration
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -17,8 +18,13 @@ import (
 type exchange struct {
 	ep           Endpoint
 	cfg          Config
-	registration *Registration  // for numbers and nonces
+	registration *Registration  // for numbers, nonces and the gate
 	servers      []ua.Candidate // known, the one in use first
+	// strayed: that is where a redirection led to.
+	strayed bool
+	trail   []string       // of redirections: where this has been
+	nonces  *ua.NonceCache // of the server this asks
+	turn    *turn
 }
 
 // job of an exchange.
@@ -32,6 +38,15 @@ type job struct {
 const resolveTimeout = 10 * time.Second
 
 func (x *exchange) run(ctx context.Context, j job) *outcome {
+	if j.ask > 0 && len(x.servers) > 0 {
+		// Who is held back need not ask DNS.
+		server := x.servers[0]
+		if err := x.cfg.Gate.peek(server.Addr, x.applicant(server, j)); err != nil {
+			o := failure(err, x.cfg, server.String())
+			o.servers, o.strayed = x.servers, x.strayed
+			return o
+		}
+	}
 	servers, err := x.locate(ctx, j)
 	if err != nil {
 		return failure(err, x.cfg, x.cfg.target())
@@ -46,13 +61,13 @@ func (x *exchange) run(ctx context.Context, j job) *outcome {
 			break
 		}
 	}
-	return o
+	return x.follow(ctx, o, j)
 }
 
 // locate gives the addresses to try. A line stays with its server while DNS
 // still names it; un-registering goes where the binding is.
 func (x *exchange) locate(ctx context.Context, j job) ([]ua.Candidate, error) {
-	if j.ask == 0 && len(x.servers) > 0 {
+	if j.ask == 0 && len(x.servers) > 0 && !x.strayed {
 		return x.servers[:1], nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
@@ -72,6 +87,20 @@ func (x *exchange) locate(ctx context.Context, j job) ([]ua.Candidate, error) {
 	return found, nil
 }
 
+// applicant is what the gate wants to know of the line.
+func (x *exchange) applicant(server ua.Candidate, j job) applicant {
+	a := applicant{line: x.registration, urgency: unproven}
+	var known bool
+	known, a.denied, a.changed = x.registration.standing(server, x.cfg)
+	switch {
+	case known && j.ask == 0 && len(j.clear) == 0:
+		a.urgency = parting
+	case known:
+		a.urgency = proven
+	}
+	return a
+}
+
 // attempt does the job at one address. next: another address may do better
 // (RFC 3263 §4.3: "If a failure occurs … a transport failure, a 503, a timeout").
 func (x *exchange) attempt(ctx context.Context, server ua.Candidate, j job) (o *outcome, next bool) {
@@ -79,15 +108,32 @@ func (x *exchange) attempt(ctx context.Context, server ua.Candidate, j job) (o *
 	if err != nil {
 		return failure(err, x.cfg, server.String()), true
 	}
+	x.turn.await()
+	pass, err := x.cfg.Gate.enter(ctx, server.Addr, x.applicant(server, j))
+	if x.turn.come(); err != nil {
+		return failure(err, x.cfg, server.String()), false
+	}
+	how := undecided
+	defer func() { pass.over(how) }()
 	uri := contactURI(x.cfg, local, x.ep.Port())
-	res, why, err := x.send(ctx, server, x.contacts(j, uri), j.ask)
+	res, why, err := x.send(ctx, pass, server, x.contacts(j, uri), j.ask)
 	switch {
 	case err != nil:
 		return failure(err, x.cfg, server.String()), true
 	case !res.IsSuccess():
-		return rejection(res, x.cfg, why), res.StatusCode == sip.StatusServiceUnavailable
+		o, next = rejection(res, x.cfg, why), res.StatusCode == sip.StatusServiceUnavailable
+	default:
+		o = x.success(res, uri, j)
 	}
-	return x.success(res, uri, j), false
+	switch {
+	case res.IsSuccess():
+		how = accepted
+	case o.refused():
+		how = denied
+	}
+	x.registration.judged(server, x.cfg, how)
+	x.redirect(o, res)
+	return o, next
 }
 
 // contacts are the Contact values the job's REGISTER carries.
@@ -123,32 +169,48 @@ func (x *exchange) success(res *sip.Response, uri sip.Uri, j job) *outcome {
 	return o
 }
 
-// send sends a REGISTER and answers its challenges. why says what kept it from
-// answering the challenge of the response it gives.
-func (x *exchange) send(ctx context.Context, server ua.Candidate, contacts []string, ask time.Duration) (res *sip.Response, why, err error) {
-	if err := x.ep.Turn(ctx, server.Addr); err != nil {
-		return nil, nil, err
-	}
+// send sends a REGISTER, whose turn it is, and answers its challenges. why says
+// what kept it from answering the challenge of the response it gives.
+func (x *exchange) send(ctx context.Context, leave *pass, server ua.Candidate, contacts []string, ask time.Duration) (res *sip.Response, why, err error) {
 	req := buildRegister(x.cfg, x.registration.tag, x.registration.nextSerial(), contacts, ask)
 	server.Aim(req)
-	session := x.cfg.credentials().Session(&x.registration.nonces)
+	session := x.cfg.credentials().Session(x.nonces)
 	session.Prepare(req)
 	for {
-		if res, err = x.ep.Do(ctx, req); err != nil {
+		res, err = x.ep.Do(ctx, req)
+		if leave.answered(err); err != nil {
 			return nil, nil, err
 		}
 		if res.StatusCode != sip.StatusUnauthorized && res.StatusCode != sip.StatusProxyAuthRequired {
 			return res, nil, nil
 		}
-		if err := x.ep.Turn(ctx, server.Addr); err != nil {
-			return nil, nil, err
-		}
 		challenged, why := session.Next(req, res)
 		if why != nil {
 			return res, why, nil
 		}
+		if err := leave.again(ctx); err != nil {
+			return nil, nil, err
+		}
 		number(challenged, x.cfg, x.registration.nextSerial())
 		req = challenged
+	}
+}
+
+// turn tells when an exchange could begin, to whoever waits for its end.
+type turn struct{ at atomic.Int64 }
+
+func (t *turn) await() { t.at.Store(-1) }
+func (t *turn) come()  { t.at.Store(time.Now().UnixNano()) }
+
+// left is what remains, at now, of a time that begins with the turn.
+func (t *turn) left(now time.Time, of time.Duration) time.Duration {
+	switch at := t.at.Load(); at {
+	case 0:
+		return 0 // other things take so long
+	case -1:
+		return of
+	default:
+		return time.Unix(0, at).Add(of).Sub(now)
 	}
 }
 

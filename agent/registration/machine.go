@@ -67,6 +67,9 @@ const (
 	moved   kind = "moved"   // identity or server are new: the old binding has to go
 	stop    kind = "stop"    // Stop was called
 	lost    kind = "lost"    // the connection our binding leads to has ended
+	// released: what the line waited for is over, the crowd before it or the
+	// silence of its server.
+	released kind = "released"
 )
 
 // event is something that happened, when, and a throw of the dice for whatever
@@ -111,6 +114,8 @@ const (
 	mostRefused  = 30 * time.Minute
 	// mostLostWait bounds the wait after a lost connection.
 	mostLostWait = 2 * time.Second
+	// mostHeldSpread keeps lines that were held back from asking in one moment.
+	mostHeldSpread = 5 * time.Second
 	// mostRetryAfter and mostMinExpires bound what a registrar can ask of us.
 	mostRetryAfter = time.Hour
 	mostMinExpires = 24 * time.Hour
@@ -137,6 +142,8 @@ func next(s state, ev event) (state, []action) {
 		return onStop(s, ev)
 	case lost:
 		return onLost(s, ev)
+	case released:
+		return onReleased(s)
 	}
 	return s, nil
 }
@@ -209,15 +216,23 @@ func succeed(s state, ev event) (state, []action) {
 }
 
 func fail(s state, ev event) (state, []action) {
-	o := ev.outcome
-	s.phase, s.last = waiting, o
-	s.failures++
+	o, before := ev.outcome, s.last
+	s.phase, s.last, s.shown = waiting, o, delivery.Error
 	var after time.Duration
-	if o.refused() {
+	switch {
+	case o.problem == delivery.ProblemHeldBack:
+		// Nothing was sent: it was no failure of this line. What its server said of
+		// the credentials it still has is more than what it said of others'.
+		if o.denied && before != nil && before.refused() {
+			s.last, s.shown = before, delivery.Unauthorized
+		}
+		after = max(o.held.Sub(ev.at), 0) + scale(mostHeldSpread, ev.dice)
+	case o.refused():
 		s.shown = delivery.Unauthorized
+		s.failures++
 		after = refusedAfter(s.failures, ev.dice)
-	} else {
-		s.shown = delivery.Error
+	default:
+		s.failures++
 		after = backoff(s.failures, ev.dice)
 	}
 	if o.retryAfter > 0 {
@@ -257,6 +272,20 @@ func onLost(s state, ev event) (state, []action) {
 	}
 	s.shown = delivery.Registering
 	return s, []action{{do: wake, after: scale(mostLostWait, ev.dice)}}
+}
+
+// onReleased tries again at once what was given up for others' sake or for want
+// of an answer, and nothing else: what a server has said no to stays said.
+func onReleased(s state) (state, []action) {
+	if s.phase != waiting || s.last == nil {
+		return s, nil
+	}
+	switch s.last.problem {
+	case delivery.ProblemHeldBack, delivery.ProblemTimeout, delivery.ProblemUnreachable:
+		s.phase, s.retry = retrying, time.Time{}
+		return s, []action{{do: register, ask: s.ask}}
+	}
+	return s, nil
 }
 
 // onMoved takes the old binding away first: registrars that know one Contact

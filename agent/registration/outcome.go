@@ -25,8 +25,12 @@ type outcome struct {
 	public     string           // our address as the server saw it; "" = unknown
 	minExpires time.Duration    // 423
 	retryAfter time.Duration
+	held       time.Time      // until when the gate does not let the line through
+	denied     bool           // held, and was refused before with what it has
 	leftovers  []string       // Contact URIs of ours that lead elsewhere
 	servers    []ua.Candidate // where the server was found, the one that answered first
+	detours    []detour       // 3xx: where else to ask
+	strayed    bool           // servers are where a redirection led to
 }
 
 func (o *outcome) ok() bool { return o.code >= 200 && o.code < 300 && o.problem == delivery.NoProblem }
@@ -40,7 +44,12 @@ func (o *outcome) refused() bool {
 func failure(err error, cfg Config, server string) *outcome {
 	o := &outcome{}
 	var rejected *ua.CertificateError
+	var held *HeldBackError
 	switch {
+	case errors.As(err, &held):
+		o.problem, o.held, o.denied = delivery.ProblemHeldBack, held.Until, held.Denied
+		o.reason = fmt.Sprintf("%s refused %d lines within a minute: so that it does not ban this address, this line waits until one of them is let in; the next tries at %s",
+			server, held.Refused, held.Until.UTC().Format(time.TimeOnly+" MST"))
 	case errors.As(err, &rejected):
 		o.problem, o.reason = delivery.ProblemCertificate, fmt.Sprintf("%s: %s", server, rejected.Reason)
 	case errors.Is(err, ua.ErrHostNotFound):

@@ -35,6 +35,7 @@ type registrar struct {
 	bindings  map[string]map[string]binding
 	requests  []*sip.Request
 	forgetful bool // keeps no requests
+	refused   int  // credentials that were wrong
 }
 
 type binding struct {
@@ -67,6 +68,9 @@ func (g *registrar) answer(req *sip.Request) *sip.Response {
 	case g.code != 0:
 		return g.respond(req, g.code, "Because", g.headers...)
 	case g.passwords != nil && !g.authorized(req):
+		if req.GetHeader("Authorization") != nil {
+			g.refused++
+		}
 		algorithm := ""
 		if g.algorithm != "" {
 			algorithm = ", algorithm=" + g.algorithm
@@ -236,8 +240,6 @@ func (f *fakeEndpoint) LocalAddrFor(context.Context, netip.AddrPort) (netip.Addr
 }
 
 func (f *fakeEndpoint) Port() int { return 5060 }
-
-func (f *fakeEndpoint) Turn(ctx context.Context, _ netip.AddrPort) error { return ctx.Err() }
 
 func (f *fakeEndpoint) Do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
 	f.mu.Lock()

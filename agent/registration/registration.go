@@ -62,7 +62,12 @@ type Config struct {
 	KeepAlivePeriod time.Duration
 	// Headers are added to every REGISTER.
 	Headers []Header
-	Log     *slog.Logger
+	// Gate is shared by the lines of an agent; nil = this line has its own. The
+	// one given to New counts, as does its Qualifier.
+	Gate *Gate
+	// Qualifier watches the servers that lines use; nil = nobody does.
+	Qualifier *Qualifier
+	Log       *slog.Logger
 }
 
 // Header of a request.
@@ -140,7 +145,6 @@ type Endpoint interface {
 	Resolve(ctx context.Context, hostport string, t ua.Transport) ([]ua.Candidate, error)
 	LocalAddrFor(ctx context.Context, server netip.AddrPort) (netip.Addr, error)
 	Port() int
-	Turn(ctx context.Context, server netip.AddrPort) error
 	Do(ctx context.Context, req *sip.Request) (*sip.Response, error)
 	Keepalive(server ua.Candidate) error
 	Attach(server ua.Candidate, lost func(cause error)) (detach func())
@@ -148,6 +152,23 @@ type Endpoint interface {
 }
 
 var _ Endpoint = (*ua.Endpoint)(nil)
+
+// Binding is a line's relation to its server, registered or not: what
+// Registration and Trunk have in common.
+type Binding interface {
+	Start(ctx context.Context)
+	Update(cfg Config)
+	Stop(ctx context.Context) error
+	Status() Status
+	Servers() []netip.AddrPort
+	Server(ctx context.Context) (ua.Candidate, error)
+	Nonces() *ua.NonceCache
+}
+
+var (
+	_ Binding = (*Registration)(nil)
+	_ Binding = (*Trunk)(nil)
+)
 
 // Registration of one line. All methods may be called from any goroutine.
 type Registration struct {
@@ -162,6 +183,10 @@ type Registration struct {
 	wanted  *Config    // the newest; never written to
 	status  Status
 	servers []ua.Candidate // the one in use first
+	strayed bool           // servers are where a redirection led to
+	judge   netip.AddrPort // the server that took or refused the wanted credentials
+	verdict result         // which of them
+	changed time.Time      // when those were
 	serial  int64          // last used
 	run     *runner        // nil when nothing runs
 }
@@ -177,6 +202,9 @@ func New(cfg Config, ep Endpoint, onChange func(Status)) *Registration {
 		onChange = func(Status) {}
 	}
 	cfg = cfg.defaults()
+	if cfg.Gate == nil {
+		cfg.Gate = NewGate(delivery.Registrar{})
+	}
 	return &Registration{
 		ep: ep, onChange: onChange, tag: ua.NewTag(), wanted: &cfg,
 		status: Status{State: delivery.Idle, Since: time.Now()},
@@ -205,7 +233,11 @@ func (r *Registration) Start(ctx context.Context) {
 func (r *Registration) Update(cfg Config) {
 	cfg = cfg.defaults()
 	r.mu.Lock()
+	cfg.Gate, cfg.Qualifier = r.wanted.Gate, r.wanted.Qualifier
 	what := compare(*r.wanted, cfg)
+	if cfg.credentials() != r.wanted.credentials() {
+		r.verdict, r.changed = undecided, time.Now()
+	}
 	if what != nothing {
 		r.wanted = &cfg
 	}
@@ -260,28 +292,65 @@ func (r *Registration) Status() Status {
 func (r *Registration) Servers() []netip.AddrPort {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	addrs := make([]netip.AddrPort, len(r.servers))
-	for i, c := range r.servers {
+	return addresses(r.servers)
+}
+
+func addresses(servers []ua.Candidate) []netip.AddrPort {
+	addrs := make([]netip.AddrPort, len(servers))
+	for i, c := range servers {
 		addrs[i] = c.Addr
 	}
 	return addrs
 }
 
-func (r *Registration) setServers(found []ua.Candidate) {
+func (r *Registration) setServers(found []ua.Candidate, strayed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.servers = found
+	r.servers, r.strayed = found, strayed
+}
+
+// standing tells whether a server is known to take the credentials of cfg, or to
+// refuse them, and when those were changed.
+func (r *Registration) standing(server ua.Candidate, cfg Config) (proven, refused bool, changed time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.judge != server.Addr || r.wanted.credentials() != cfg.credentials() {
+		return false, false, r.changed
+	}
+	return r.verdict == accepted, r.verdict == denied, r.changed
+}
+
+// judged notes what a server has said of the credentials of cfg. One that takes
+// them no longer has never taken them.
+func (r *Registration) judged(server ua.Candidate, cfg Config, how result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if how != undecided && r.wanted.credentials() == cfg.credentials() {
+		r.judge, r.verdict = server.Addr, how
+	}
+}
+
+// release ends the wait of a line that waits for others, or for its server.
+func (r *Registration) release() {
+	if run := r.running(); run != nil {
+		run.post(message{kind: released})
+	}
 }
 
 // Server gives the place in use, looking it up when there is none yet.
 func (r *Registration) Server(ctx context.Context) (ua.Candidate, error) {
 	r.mu.Lock()
-	servers, cfg := r.servers, r.wanted
+	servers, cfg := r.servers, *r.wanted
 	r.mu.Unlock()
-	if len(servers) > 0 {
-		return servers[0], nil
+	return serverOf(ctx, r.ep, cfg, servers)
+}
+
+// serverOf gives the first of the servers known, or looks one up.
+func serverOf(ctx context.Context, ep Endpoint, cfg Config, known []ua.Candidate) (ua.Candidate, error) {
+	if len(known) > 0 {
+		return known[0], nil
 	}
-	found, err := r.ep.Resolve(ctx, cfg.target(), cfg.Link.Transport)
+	found, err := ep.Resolve(ctx, cfg.target(), cfg.Link.Transport)
 	if err != nil {
 		return ua.Candidate{}, err
 	}

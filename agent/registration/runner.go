@@ -38,6 +38,9 @@ type runner struct {
 	keepalive *time.Timer
 	giveUp    context.CancelFunc // of what is under way
 	sequence  int                // of what is under way; answers to earlier ones are late
+	turn      *turn              // of that
+	patience  int                // how often more time may be given for it
+	watched   *watched           // the server in use
 	clearing  context.CancelFunc // of the removal of leftovers
 	detach    func()             // from the connection the binding leads to
 	flow      int                // connections attached to; only the last one counts
@@ -62,7 +65,7 @@ const (
 func newRunner(ctx context.Context, r *Registration) *runner {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.servers = nil // of an earlier life
+	r.servers, r.strayed = nil, false // of an earlier life
 	n := &runner{
 		r: r, ctx: ctx, cfg: r.wanted, ended: make(chan struct{}),
 		state:  state{phase: idle, shown: delivery.Idle},
@@ -111,9 +114,11 @@ func (n *runner) finish() {
 	n.giveUp()
 	n.clearing()
 	n.detach()
+	n.watch(ua.Candidate{})
 	stopTimer(n.timer)
 	stopTimer(n.keepalive)
 	n.work.Wait()
+	n.cfg.Gate.forget(n.r)
 	close(n.ended)
 }
 
@@ -152,7 +157,12 @@ func (n *runner) take(m message) {
 		n.publish()
 		n.finish()
 	case due:
-		if m.sequence == n.alarms {
+		switch {
+		case m.sequence != n.alarms:
+		case n.queued() > 0:
+			n.patience--
+			n.setTimer(n.queued())
+		default:
 			n.step(m.kind, nil)
 		}
 	case lost:
@@ -168,6 +178,25 @@ func (n *runner) take(m message) {
 	default:
 		n.step(m.kind, nil)
 	}
+}
+
+// mostPatience is how often an un-REGISTER is given more time: what still waits
+// for its turn after that is left to expire.
+const mostPatience = 8
+
+// queued is the time an un-REGISTER that should be over is to have, because so
+// many others leave in the same moment that its turn came late, or has not come.
+func (n *runner) queued() time.Duration {
+	if n.turn == nil || n.patience == 0 {
+		return 0
+	}
+	switch n.state.phase {
+	case leaving:
+		return n.turn.left(time.Now(), StopTimeout)
+	case removing:
+		return n.turn.left(time.Now(), moveTimeout)
+	}
+	return 0
 }
 
 // step asks the machine, publishes what it says and does what it wants.
@@ -197,10 +226,29 @@ func (n *runner) learn(o *outcome) {
 		n.public = o.public
 	}
 	if len(o.servers) > 0 {
-		n.r.setServers(o.servers)
+		n.r.setServers(o.servers, o.strayed)
+		n.watch(o.servers[0])
 	}
 	if n.state.phase == registered {
 		n.attach(o.servers)
+	}
+}
+
+// watch has the server in use qualified; the zero value, none.
+func (n *runner) watch(server ua.Candidate) {
+	q, before := n.cfg.Qualifier, n.watched
+	if q == nil {
+		return
+	}
+	if n.watched = q.swap(before, server, n.cfg.Registrar); before != nil && before != n.watched {
+		q.forget(before, n.r)
+	}
+	if n.state.phase != waiting || n.watched == nil {
+		return
+	}
+	switch n.state.last.problem {
+	case delivery.ProblemTimeout, delivery.ProblemUnreachable:
+		q.miss(n.watched, n.r)
 	}
 }
 
@@ -251,9 +299,12 @@ func (n *runner) adopt() {
 	n.r.mu.Lock()
 	wanted := n.r.wanted
 	n.r.mu.Unlock()
+	if n.cfg.credentials() != wanted.credentials() {
+		n.r.nonces.Forget() // an answer made at once would be one wrong password more
+	}
 	if compare(*n.cfg, *wanted) == relocate {
 		n.r.nonces.Forget() // the new server is not to see answers meant for the old one
-		n.r.setServers(nil)
+		n.r.setServers(nil, false)
 		n.contact, n.public = "", ""
 	}
 	n.cfg = wanted
@@ -266,6 +317,7 @@ func (n *runner) launch(j job) {
 	ctx, n.giveUp = context.WithCancel(n.ctx)
 	n.sequence++
 	sequence, x := n.sequence, n.exchange()
+	n.turn, n.patience = x.turn, mostPatience
 	n.work.Go(func() {
 		var o *outcome
 		if x.ep.Guard(x.cfg.Name, func() { o = x.run(ctx, j) }) {
@@ -295,7 +347,10 @@ func (n *runner) clear(leftovers []string) {
 func (n *runner) exchange() *exchange {
 	n.r.mu.Lock()
 	defer n.r.mu.Unlock()
-	return &exchange{ep: n.r.ep, cfg: *n.cfg, registration: n.r, servers: n.r.servers}
+	return &exchange{
+		ep: n.r.ep, cfg: *n.cfg, registration: n.r, nonces: &n.r.nonces,
+		servers: n.r.servers, strayed: n.r.strayed, turn: new(turn),
+	}
 }
 
 // tune starts or stops the keepalive as state and configuration want it.

@@ -35,7 +35,7 @@ func TestWhatIsWrongIsSaidInWords(t *testing.T) {
 		"server error": {func(b *bench) { b.g.code = 500 },
 			delivery.Error, delivery.ProblemServer, 500, "500 Because"},
 		"redirected": {func(b *bench) { b.g.code = 302 },
-			delivery.Error, delivery.ProblemRejected, 302, "302 Because"},
+			delivery.Error, delivery.ProblemRejected, 302, "302 Because: it names no address to register at instead"},
 		"423 without Min-Expires": {func(b *bench) { b.g.code = 423 },
 			delivery.Error, delivery.ProblemRejected, 423, "423 Because: the registrar wants another expiry and does not say a usable one"},
 		"no such host": {func(b *bench) { b.ep.resolveErr = fmt.Errorf("%w: sip.test", ua.ErrHostNotFound) },

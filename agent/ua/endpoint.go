@@ -17,7 +17,6 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -31,8 +30,6 @@ type Config struct {
 	// Allow lists the methods that lines handle; empty = DefaultAllow. A Line
 	// that is Capable overrides it.
 	Allow []sip.RequestMethod
-	// RegisterRate is the most REGISTERs a second that one server gets; 0 = 1000.
-	RegisterRate int
 	// Resolver of names; nil = the system's.
 	Resolver *net.Resolver
 	// Log for what the endpoint has to say; nil = discard.
@@ -55,7 +52,6 @@ type Endpoint struct {
 	lines    directory
 	pending  pending
 	streams  *streams
-	pace     pacer
 	count    counters
 
 	closing   atomic.Bool
@@ -109,7 +105,6 @@ func Listen(cfg Config) (*Endpoint, error) {
 		local:    socket.LocalAddr().(*net.UDPAddr).AddrPort(),
 		branches: sip.RFC3261BranchMagicCookie + randomText(8),
 	}
-	e.pace.interval = time.Second / time.Duration(cfg.RegisterRate)
 	e.conn = newConn(socket, e.admit, e.unreachable)
 	quiet := slog.New(quietHandler{cfg.Log.Handler()})
 	e.tp = sip.NewTransportLayer(cfg.Resolver, sip.NewParser(), nil, sip.WithTransportLayerLogger(quiet),
@@ -133,9 +128,6 @@ func (c Config) defaults() Config {
 	}
 	if len(c.Allow) == 0 {
 		c.Allow = DefaultAllow
-	}
-	if c.RegisterRate <= 0 {
-		c.RegisterRate = 1000
 	}
 	if c.Resolver == nil {
 		c.Resolver = &net.Resolver{PreferGo: true}
