@@ -38,6 +38,8 @@ spec:
 	"fleet.yaml":  "apiVersion: voip.softphone.dev/v1\nkind: SoftphoneFleet\nmetadata: {name: default}\nspec: {network: {type: cellular}}\n",
 	"bob.yaml":    "apiVersion: voip.softphone.dev/v1\nkind: SoftphoneAccount\nmetadata: {name: bob}\nspec: {account: {username: bob, host: h, password: {secretKeyRef: {name: bob, key: pw}}}}\n",
 	"typo.yaml":   "apiVersion: v1\nkind: Service\nmetadata: {name: other}\n---\napiVersion: voip.softphone.dev/v1\nkind: SoftphoneAccount\nmetadata: {name: carol}\nspec: {acount: {password: {value: hunter2}}}\n",
+	"tls.yaml":    "apiVersion: voip.softphone.dev/v1\nkind: SoftphoneAccount\nmetadata: {name: tls}\nspec: {tls: {clientCertificateSecretName: tls}, account: {username: tls, host: h, transport: tls}}\n",
+	"tlspem.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: tls}\nstringData: {tls.crt: hunter2, tls.key: hunter2}\n",
 	"broken.yaml": "kind: [Secret\nstringData: {password: hunter2}\n",
 	"nobody.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n",
 }
@@ -71,6 +73,16 @@ func TestRender(t *testing.T) {
   <title priority="0" source="default">bob</title>
 </account>
 `},
+		"certificates that are elsewhere are not checked": {args: "render -f tls.yaml", stdout: declaration + `<account>
+  <username>tls</username>
+  <host>h</host>
+  <transport>tls</transport>
+  <keepAlive>1</keepAlive>
+  <title>tls</title>
+</account>
+`, stderr: "tls: warning: Secret tls is not among the files: its certificates are not checked\n"},
+		"those that are here are": {args: "render -f tls.yaml -f tlspem.yaml", code: 1,
+			stderr: "error: SoftphoneAccount tls: key tls.crt of Secret tls is not PEM: no BEGIN CERTIFICATE in it\n"},
 		"an account that is not there": {args: "render -f bob.yaml -f alice.yaml --account carol", code: 1,
 			stderr: "error: the files hold no SoftphoneAccount carol; there are alice, bob\n"},
 		"no account at all": {args: "render -f nobody.yaml", code: 1, stderr: "error: the files hold no SoftphoneAccount\n"},

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
@@ -265,7 +266,10 @@ func (o *objects) line(cmd *cobra.Command, a *v1.SoftphoneAccount, showSecrets b
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: Secret %s is not among the files: the %s is unknown here\n", a.Name, ref.Name, ref.Key)
 		values[ref.Object()] = map[string][]byte{ref.Key: []byte("unknown")}
 	}
-	line, err := render.Render(render.Input{Name: a.Name, Layer: a.Spec.AccountLayer, Below: render.BuiltIn(), Values: values})
+	line, err := render.Render(render.Input{
+		Name: a.Name, Layer: a.Spec.AccountLayer, Below: render.BuiltIn(), Values: values, OwnTLS: a.Spec.TLS != nil,
+		Material: func() (*render.Material, []string, error) { return o.material(a) },
+	})
 	if err != nil {
 		return nil, fmt.Errorf("SoftphoneAccount %s: %w", a.Name, err)
 	}
@@ -273,4 +277,16 @@ func (o *objects) line(cmd *cobra.Command, a *v1.SoftphoneAccount, showSecrets b
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", a.Name, w)
 	}
 	return line, nil
+}
+
+// material judges the certificates of a line. They are no part of the document,
+// so what is not among the files is worth no more than a warning.
+func (o *objects) material(a *v1.SoftphoneAccount) (*render.Material, []string, error) {
+	t, values := render.TLSOf(a.Spec.TLS, o.fleet(a).TLS), o.values[a.Namespace]
+	for _, ref := range render.TLSReferences(t) {
+		if _, there := values[ref.Object()]; !there {
+			return &render.Material{}, []string{fmt.Sprintf("%s %s is not among the files: its certificates are not checked", ref.Kind, ref.Name)}, nil
+		}
+	}
+	return render.ReadMaterial(t, values, time.Now())
 }
