@@ -254,8 +254,17 @@ func (r *Registrar) RetryAfter(ctx context.Context, after time.Duration) error {
 }
 
 // ReloadTLS makes new connections with what the certificate files hold now;
-// those there are stay.
-func (r *Registrar) ReloadTLS(ctx context.Context) error { return r.call(ctx, nil, "tls.reload") }
+// those there are stay. With OpenSSL 3, kamailio's first look at a good file fails
+// now and then; one of the next does not.
+func (r *Registrar) ReloadTLS(ctx context.Context) error {
+	var err error
+	for range 5 {
+		if err = r.call(ctx, nil, "tls.reload"); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return err
+}
 
 // awaitReady returns once the registrar answers an OPTIONS request and a
 // control request.
