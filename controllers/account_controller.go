@@ -113,7 +113,7 @@ func (r *accountReconciler) gather(ctx context.Context, acc *v1.SoftphoneAccount
 	if err != nil {
 		return f, err
 	}
-	f.fleetFound, f.fleetSuspended = found, fleet.Suspend
+	f.fleetFound, f.fleetSuspended, f.qualifies = found, fleet.Suspend, *fleet.Registrar.QualifySeconds > 0
 	if f.rendered, err = r.render(ctx, acc, fleet.TLS); err != nil {
 		return f, err
 	}

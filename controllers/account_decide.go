@@ -23,6 +23,8 @@ type accountFacts struct {
 
 	fleetFound     bool
 	fleetSuspended bool
+	// qualifies: agents of the fleet ask servers whether they are there.
+	qualifies bool
 	// rival is the name of the older account with the same address; empty = none.
 	rival    string
 	rendered rendering

@@ -86,14 +86,17 @@ func TestDecideAccount(t *testing.T) {
 			facts: placedFacts(report(delivery.Disabled, minute, nil)),
 			ready: "False", reason: "AgentNotReady", state: "Pending", reconciling: true, message: "its pod is ending"},
 		"a trunk whose server is there is ready": {
-			facts: with(placedFacts(report(delivery.Idle, minute, nil)), func(f *accountFacts) { f.account.Spec.Trunk = ptr.To(true) }),
-			ready: "True", reason: "TrunkUp", state: "Idle", message: "a trunk does not register; its server at 10.0.0.1:5060/udp answers: 200 OK"},
-		"so is one whose server is not asked": {
+			facts: with(placedFacts(report(delivery.Idle, minute, problem("", 200, "trunk: it does not register; its server answers"))), func(f *accountFacts) { f.account.Spec.Trunk, f.qualifies = ptr.To(true), true }),
+			ready: "True", reason: "TrunkUp", state: "Idle", message: "a trunk does not register; its server at 10.0.0.1:5060/udp answers OPTIONS with 200"},
+		"one whose server has not answered yet waits": {
+			facts: with(placedFacts(report(delivery.Idle, minute, problem("", 0, ""))), func(f *accountFacts) { f.account.Spec.Trunk, f.qualifies = ptr.To(true), true }),
+			ready: "Unknown", reason: "Qualifying", state: "Idle", reconciling: true, message: "a trunk does not register; its server at 10.0.0.1:5060/udp is asked whether it is there"},
+		"one whose server nobody asks is ready": {
 			facts: with(placedFacts(report(delivery.Idle, minute, problem("", 0, ""))), func(f *accountFacts) { f.account.Spec.Trunk = ptr.To(true) }),
-			ready: "True", reason: "TrunkUp", state: "Idle", message: "a trunk does not register; its server at 10.0.0.1:5060/udp has not been asked whether it is there"},
+			ready: "True", reason: "TrunkUp", state: "Idle", message: "a trunk does not register; nobody asks whether its server at 10.0.0.1:5060/udp is there (spec.registrar.qualifySeconds of the fleet is 0)"},
 		"one whose server is away waits": {
-			facts: with(placedFacts(report(delivery.Error, minute, problem(delivery.ProblemTimeout, 0, ""))), func(f *accountFacts) { f.account.Spec.Trunk = ptr.To(true) }),
-			ready: "False", reason: "RegistrarTimeout", state: "Error", reconciling: true, message: "alice@registrar.test is a trunk whose server does not answer, the SIP server at 10.0.0.1:5060/udp gave no usable answer: check"},
+			facts: with(placedFacts(report(delivery.Error, minute, problem(delivery.ProblemTimeout, 0, "trunk: no answer from 10.0.0.1:5060"))), func(f *accountFacts) { f.account.Spec.Trunk = ptr.To(true) }),
+			ready: "False", reason: "RegistrarTimeout", state: "Error", reconciling: true, message: "alice@registrar.test is a trunk without a server, no answer from 10.0.0.1:5060: check"},
 		"a line that is held back waits, whatever its state is called": {
 			facts: placedFacts(report(delivery.Registering, minute, problem(delivery.ProblemHeldBack, 0, ""))),
 			ready: "False", reason: "HeldBack", state: "Registering", reconciling: true, message: "its registrar at 10.0.0.1:5060/udp refused too many other lines"},

@@ -12,7 +12,7 @@ func explain(f accountFacts, status *v1.SoftphoneAccountStatus, r delivery.LineR
 	who, said := addressOrBest(f), answer(status)
 	attempt := "cannot register"
 	if f.account.IsTrunk() {
-		attempt = "is a trunk whose server does not answer"
+		attempt = "is a trunk without a server"
 	}
 	words := status.Reason
 	if words == "" || words == string(r.Problem) || status.Code > 0 {
@@ -40,7 +40,10 @@ func explain(f accountFacts, status *v1.SoftphoneAccountStatus, r delivery.LineR
 	case delivery.ProblemCertificate:
 		return v1.ReasonCertificate, fmt.Sprintf("the TLS certificate between %s and its SIP server was rejected: %s", who, status.Reason)
 	case delivery.ProblemHeldBack:
-		return v1.ReasonHeldBack, fmt.Sprintf("%s waits, since its registrar%s refused too many other lines (spec.registrar.refusedPerMinute of the fleet): mend those; the agent goes on by itself", who, at(status))
+		if status.Reason == string(r.Problem) {
+			words = "its registrar" + at(status) + " refused too many other lines"
+		}
+		return v1.ReasonHeldBack, fmt.Sprintf("%s waits, since %s (spec.registrar.refusedPerMinute of the fleet): mend those that are refused; the agent goes on by itself", who, words)
 	case delivery.ProblemConfig:
 		return v1.ReasonBadConfiguration, fmt.Sprintf("the agent cannot run %s: %s", who, status.Reason)
 	}

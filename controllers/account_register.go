@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -106,7 +107,7 @@ func publish(f accountFacts, status *v1.SoftphoneAccountStatus, c conditionSet, 
 		c.set(v1.ConditionRegistered, metav1.ConditionTrue, v1.ReasonRegistered, "registered at "+status.Server+": "+answer(status))
 	case delivery.Idle:
 		if f.account.IsTrunk() {
-			c.set(v1.ConditionRegistered, metav1.ConditionFalse, v1.ReasonTrunkUp, trunkUp(status))
+			trunk(f, status, c)
 			return
 		}
 		c.set(v1.ConditionRegistered, metav1.ConditionFalse, v1.ReasonNotRegisteringByPolicy, "the line does not register, since its incoming call mode (icm) is off")
@@ -130,18 +131,23 @@ func publish(f accountFacts, status *v1.SoftphoneAccountStatus, c conditionSet, 
 	}
 }
 
-// trunkUp says what is known of a trunk's server.
-func trunkUp(status *v1.SoftphoneAccountStatus) string {
-	if status.Code == 0 {
-		return "a trunk does not register; its server" + at(status) + " has not been asked whether it is there"
+// trunk publishes what OPTIONS told of a trunk's server. Where nobody asks, the
+// trunk is as good as its server is taken to be.
+func trunk(f accountFacts, status *v1.SoftphoneAccountStatus, c conditionSet) {
+	switch server := "its server" + at(status); {
+	case status.Code > 0:
+		c.set(v1.ConditionRegistered, metav1.ConditionFalse, v1.ReasonTrunkUp, fmt.Sprintf("a trunk does not register; %s answers OPTIONS with %d", server, status.Code))
+	case f.qualifies:
+		c.set(v1.ConditionRegistered, metav1.ConditionUnknown, v1.ReasonQualifying, fmt.Sprintf("a trunk does not register; %s is asked whether it is there", server))
+	default:
+		c.set(v1.ConditionRegistered, metav1.ConditionFalse, v1.ReasonTrunkUp, fmt.Sprintf("a trunk does not register; nobody asks whether %s is there (spec.registrar.qualifySeconds of the fleet is 0)", server))
 	}
-	return "a trunk does not register; its server" + at(status) + " answers: " + answer(status)
 }
 
 // phrase is the registrar's reason phrase alone; without an answer, the agent's
 // words for what happened, else the problem's name.
 func phrase(r delivery.LineReport) string {
-	said := clean(r.LastReason)
+	said := strings.TrimPrefix(clean(r.LastReason), "trunk: ")
 	if r.LastCode > 0 { // "401 Unauthorized: a hint of the agent's"
 		said = strings.TrimPrefix(said, strconv.Itoa(r.LastCode))
 		said, _, _ = strings.Cut(said, ": ")

@@ -89,13 +89,13 @@ func TestLinesThatAreHeldBackWaitForOthersToBeMended(t *testing.T) {
 func TestATrunkMovesWithoutRegistering(t *testing.T) {
 	w := newWorld(t)
 	w.kubelet.setRegistrar(func(string, string) delivery.LineReport {
-		return delivery.LineReport{State: delivery.Idle, LastCode: 200, LastReason: "OK"}
+		return delivery.LineReport{State: delivery.Idle, LastCode: 200, LastReason: "trunk: it does not register; its server answers"}
 	})
 	trunk := line("alice")
 	trunk.Spec.Trunk = ptr.To(true)
 	w.apply(secret("alice", unique("alice")), trunk)
 	acc := w.account("alice", isReady(v1.ReasonTrunkUp))
-	if c := condition(acc.Status.Conditions, v1.ConditionRegistered); c.Status != "False" || c.Message != "a trunk does not register; its server at 10.77.0.1:5060/udp answers: 200 OK" {
+	if c := condition(acc.Status.Conditions, v1.ConditionRegistered); c.Status != "False" || c.Message != "a trunk does not register; its server at 10.77.0.1:5060/udp answers OPTIONS with 200" {
 		t.Errorf("got %+v", c)
 	}
 	if acc.Status.State != v1.StateIdle || acc.Status.Server == "" || acc.Status.Code != 200 || acc.Status.Contact != "" || !w.settings("default-0").Lines["alice"].Trunk {

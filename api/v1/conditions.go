@@ -51,6 +51,7 @@ const (
 
 	ReasonPlacing       = "Placing"
 	ReasonRegistering   = "Registering"
+	ReasonQualifying    = "Qualifying"
 	ReasonAgentNotReady = "AgentNotReady"
 	ReasonFleetNotFound = "FleetNotFound"
 	ReasonRollingOut    = "RollingOut"
