@@ -89,16 +89,3 @@ func PerSecond(messages []Message) []int {
 	}
 	return counts
 }
-
-// Most gives the most messages within any second, wherever it begins: what a
-// bound per second has to hold.
-func Most(messages []Message) int {
-	most, from := 0, 0
-	for i, m := range messages {
-		for m.At.Sub(messages[from].At) >= time.Second {
-			from++
-		}
-		most = max(most, i-from+1)
-	}
-	return most
-}
