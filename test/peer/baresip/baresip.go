@@ -66,18 +66,11 @@ type Event struct {
 
 // Start runs baresip and returns when it takes commands.
 func Start(ctx context.Context, c Config) (*Program, error) {
-	sip, err := process.FreePorts(2) // the one after is TLS
+	sip, err := process.FreePorts(2 + 2 + rtpPorts) // the one after SIP's is TLS
 	if err != nil {
 		return nil, err
 	}
-	control, err := process.FreePorts(2)
-	if err != nil {
-		return nil, err
-	}
-	rtp, err := process.FreePorts(40)
-	if err != nil {
-		return nil, err
-	}
+	control, rtp := sip+2, sip+4
 	p := &Program{
 		dir: c.Dir, sip: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), sip),
 		events: make(chan Event, 256), answers: make(chan string, 16),
@@ -230,19 +223,8 @@ func (p *Program) Heard() (hz, share float64, err error) {
 	return tone.Dominant(pcm, rate)
 }
 
-// TB is the part of testing.TB that ForTest uses.
-type TB interface {
-	Helper()
-	TempDir() string
-	Context() context.Context
-	Cleanup(func())
-	Failed() bool
-	Fatalf(format string, args ...any)
-	Logf(format string, args ...any)
-}
-
 // ForTest starts a baresip that lives as long as the test.
-func ForTest(tb TB, c Config) *Program {
+func ForTest(tb process.TB, c Config) *Program {
 	tb.Helper()
 	if c.Dir == "" {
 		c.Dir = tb.TempDir()
@@ -251,14 +233,7 @@ func ForTest(tb TB, c Config) *Program {
 	if err != nil {
 		tb.Fatalf("%v", err)
 	}
-	tb.Cleanup(func() {
-		if err := p.Close(); err != nil {
-			tb.Logf("end baresip: %v", err)
-		}
-		if tb.Failed() {
-			tb.Logf("baresip's log ends with:\n%s", p.Tail(4000))
-		}
-	})
+	process.EndWith(tb, "baresip", p.Close, func() string { return "its log ends with:\n" + p.Tail(4000) })
 	return p
 }
 

@@ -50,6 +50,9 @@ ctrl_tcp_listen 127.0.0.1:%d
 snd_path %s
 `
 
+// rtpPorts a baresip has for its calls.
+const rtpPorts = 40
+
 // sourceLength is how long the tone lasts that a baresip sends.
 const sourceLength = 60 * time.Second
 
@@ -62,7 +65,7 @@ func (c Config) write(sip netip.AddrPort, control, rtp uint16) error {
 	if err := tone.WriteWAV(source, tone.Sine(cmp.Or(c.ToneHz, 1), sourceLength)); err != nil {
 		return err
 	}
-	config := fmt.Sprintf(configText, sip, source, rtp, rtp+39, modulePath, control, c.Dir)
+	config := fmt.Sprintf(configText, sip, source, rtp, rtp+rtpPorts-1, modulePath, control, c.Dir)
 	if err := os.WriteFile(filepath.Join(c.Dir, "config"), []byte(config), 0o600); err != nil {
 		return err
 	}

@@ -76,32 +76,15 @@ func start(ctx context.Context, c Config) (*Registrar, error) {
 	return r, nil
 }
 
-// TB is the part of testing.TB that ForTest uses.
-type TB interface {
-	Helper()
-	Context() context.Context
-	Cleanup(func())
-	Failed() bool
-	Fatalf(format string, args ...any)
-	Logf(format string, args ...any)
-}
-
 // ForTest starts a registrar that lives as long as the test. When the test
 // fails, the end of the registrar's log is shown.
-func ForTest(tb TB, c Config) *Registrar {
+func ForTest(tb process.TB, c Config) *Registrar {
 	tb.Helper()
 	r, err := Start(tb.Context(), c)
 	if err != nil {
 		tb.Fatalf("%v", err)
 	}
-	tb.Cleanup(func() {
-		if tb.Failed() {
-			tb.Logf("kamailio's log ends with:\n%s", tail(r.logFile))
-		}
-		if err := r.Close(); err != nil {
-			tb.Logf("%v", err)
-		}
-	})
+	process.EndWith(tb, "kamailio", r.Close, func() string { return "its log ends with:\n" + tail(r.logFile) })
 	return r
 }
 

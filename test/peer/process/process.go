@@ -154,6 +154,31 @@ func (p *Process) Tail(bytes int) string {
 	return log[max(0, len(log)-bytes):]
 }
 
+// TB is the part of testing.TB that peers use.
+type TB interface {
+	Helper()
+	TempDir() string
+	Context() context.Context
+	Cleanup(func())
+	Failed() bool
+	Fatalf(format string, args ...any)
+	Logf(format string, args ...any)
+}
+
+// EndWith ends a peer with the test. When the test has failed, what the peer said
+// is shown.
+func EndWith(tb TB, name string, end func() error, said func() string) {
+	tb.Helper()
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			tb.Logf("%s: %s", name, said()) // before its files go
+		}
+		if err := end(); err != nil {
+			tb.Logf("end %s: %v", name, err)
+		}
+	})
+}
+
 // FreePorts finds n ports in a row that are free for UDP and for TCP on the
 // loopback address; the first is even.
 func FreePorts(n int) (uint16, error) {

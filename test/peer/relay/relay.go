@@ -135,15 +135,8 @@ func (r *Relay) Seen(since time.Time) []Message {
 	return all
 }
 
-// TB is the part of testing.TB that ForTest uses.
-type TB interface {
-	Helper()
-	Cleanup(func())
-	Fatalf(format string, args ...any)
-}
-
 // ForTest starts a relay that lives as long as the test.
-func ForTest(tb TB, c Config) *Relay {
+func ForTest(tb process.TB, c Config) *Relay {
 	tb.Helper()
 	r, err := Start(c)
 	if err != nil {

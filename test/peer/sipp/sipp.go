@@ -55,14 +55,11 @@ type Result struct {
 
 // Start runs a scenario.
 func Start(c Config) (*Program, error) {
-	port, err := process.FreePorts(2)
+	port, err := process.FreePorts(2 + 8)
 	if err != nil {
 		return nil, err
 	}
-	media, err := process.FreePorts(8)
-	if err != nil {
-		return nil, err
-	}
+	media := port + 2
 	if !c.Local.IsValid() {
 		c.Local = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
@@ -155,18 +152,8 @@ func (p *Program) problems() string {
 // Close ends it when it still runs.
 func (p *Program) Close() error { return p.Kill() }
 
-// TB is the part of testing.TB that ForTest uses.
-type TB interface {
-	Helper()
-	TempDir() string
-	Cleanup(func())
-	Failed() bool
-	Fatalf(format string, args ...any)
-	Logf(format string, args ...any)
-}
-
 // ForTest starts a sipp that lives no longer than the test.
-func ForTest(tb TB, c Config) *Program {
+func ForTest(tb process.TB, c Config) *Program {
 	tb.Helper()
 	if c.Dir == "" {
 		c.Dir = tb.TempDir()
@@ -175,14 +162,9 @@ func ForTest(tb TB, c Config) *Program {
 	if err != nil {
 		tb.Fatalf("%v", err)
 	}
-	tb.Cleanup(func() {
-		if err := p.Close(); err != nil {
-			tb.Logf("end sipp: %v", err)
-		}
-		if tb.Failed() {
-			r, _ := p.result()
-			tb.Logf("sipp: %d successful, %d failed\n%s\nmessages end with:\n%s", r.Successful, r.Failed, p.problems(), r.Messages[max(0, len(r.Messages)-6000):])
-		}
+	process.EndWith(tb, "sipp", p.Close, func() string {
+		r, _ := p.result()
+		return fmt.Sprintf("%d successful, %d failed\n%s\nmessages end with:\n%s", r.Successful, r.Failed, p.problems(), r.Messages[max(0, len(r.Messages)-6000):])
 	})
 	return p
 }
