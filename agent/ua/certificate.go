@@ -34,7 +34,9 @@ func (t Trust) config(domain string, server *delivery.Certificate) *tls.Config {
 		},
 	}
 	if t.Certificate != nil {
-		c.Certificates = []tls.Certificate{*t.Certificate}
+		// Shown to whoever asks. Left to itself, the library shows none where the
+		// server names other authorities, and nobody would learn what is wrong.
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return t.Certificate, nil }
 	}
 	return c
 }

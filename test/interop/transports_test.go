@@ -30,7 +30,8 @@ func (w way) secure() bool { return w.wire == "tls" }
 // site is a registrar with TLS and what its users have to know of it.
 type site struct {
 	*kamailio.Registrar
-	ca string // PEM
+	ca        string // PEM
+	cert, key string // files of its certificate
 }
 
 // newSite runs a registrar for registrar.test whose certificate is for name.
@@ -40,7 +41,7 @@ func newSite(t *testing.T, c kamailio.Config, name string) site {
 	cert, key := ca.files(t, name)
 	c.TLS, c.Domains = &kamailio.TLS{CertFile: cert, KeyFile: key}, []string{domain}
 	r, _ := registrar(t, c, "alice", "bob")
-	return site{r, ca.pem}
+	return site{Registrar: r, ca: ca.pem, cert: cert, key: key}
 }
 
 // account of a user over a transport.
