@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -268,5 +269,27 @@ func TestTransportBaresip(t *testing.T) {
 			t.Errorf("alice's call: %s; baresip heard %.0f Hz with a share of %.2f", pretty(out), hz, share)
 		}
 		return fmt.Sprintf("baresip calls alice: heard %s; alice calls baresip: it heard %.0f Hz, alice %s", heard(in), hz, heard(out))
+	})
+}
+
+// TestTransportInTheClear: who knows a line's Contact user may call it past the
+// registrar, but not in the clear when it asked for TLS.
+func TestTransportInTheClear(t *testing.T) {
+	overEvery(t, func(t *testing.T, w way) string {
+		s := newSite(t, kamailio.Config{}, domain)
+		a := startAgent(t, options{files: map[string]string{"alice.xml": s.account(w, "alice", "secret-alice", autoAnswer), "ca.crt": s.ca}})
+		l, _ := a.awaitLine("alice", "registered")
+		_, user, _ := strings.Cut(l.Contact, ":")
+		user, _, _ = strings.Cut(user, "@")
+		c, said := sipp.Caller{From: "stranger", Hold: 100 * time.Millisecond}, "taken"
+		if w.secure() {
+			c, said = sipp.Caller{From: "stranger", Expect: 480}, "refused with 480"
+		}
+		at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), a.sip)
+		messages := finished(t, sipp.ForTest(t, sipp.Config{Scenario: c.Scenario(), Remote: at, Service: user})).Messages
+		if w.secure() != strings.Contains(messages, `Warning: 381 softphone-agent "SIPS Required`) || w.secure() != (len(a.status().Calls) == 0) {
+			t.Errorf("%d calls, messages:\n%s", len(a.status().Calls), messages)
+		}
+		return "INVITE over UDP past the registrar: " + said
 	})
 }

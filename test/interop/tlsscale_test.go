@@ -1,0 +1,78 @@
+package interop
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/test/peer/kamailio"
+)
+
+// registeredOverTLS runs an agent with n lines over TLS and waits until all are
+// registered; each has a domain, and so a connection, of its own, or all share one.
+func registeredOverTLS(t *testing.T, n int, share bool) (a *softphone, s site) {
+	t.Helper()
+	users, domains := make([]string, n), make([]string, n)
+	for i := range n {
+		users[i], domains[i] = fmt.Sprintf("line%04d", i), domain
+		if !share {
+			domains[i] = fmt.Sprintf("d%04d.test", i)
+		}
+	}
+	names := domains
+	if share {
+		names = domains[:1]
+	}
+	ca := newIssuer(t)
+	cert, key := ca.files(t, names...)
+	r, _ := registrar(t, kamailio.Config{TLS: &kamailio.TLS{CertFile: cert, KeyFile: key}, Domains: names}, users...)
+	files := map[string]string{"ca.crt": ca.pem}
+	for i, u := range users {
+		files[u+".xml"] = accountXML(u, "secret-"+u, domains[i], "<transport>tls</transport>", "<proxy>"+r.TLSAddr().String()+"</proxy>")
+	}
+	a = startAgent(t, options{files: files})
+	lookEvery(t, 100*time.Millisecond, fmt.Sprintf("%d lines are registered", n), func() (bool, string) {
+		registered, other := 0, ""
+		for _, l := range a.status().Lines {
+			if l.State == "registered" {
+				registered++
+			} else {
+				other = pretty(l)
+			}
+		}
+		return registered == n, fmt.Sprintf("%d registered, another one says %s", registered, other)
+	})
+	return a, site{Registrar: r, ca: ca.pem, cert: cert, key: key}
+}
+
+// TestMemoryOfLinesOverTLS prints what a line costs over TLS: one of many on a
+// connection, and one with a connection to itself.
+func TestMemoryOfLinesOverTLS(t *testing.T) {
+	one, _ := registeredOverTLS(t, 1, true)
+	var said []string
+	for _, c := range []struct {
+		says  string
+		lines int
+		share bool
+		most  float64 // kB a line at rest
+	}{
+		{"on one connection", 1000, true, 25}, {"on a connection each", 60, false, 75},
+	} {
+		many, s := registeredOverTLS(t, c.lines, c.share)
+		if n, want := connections(t, many.Pid, s.TLSAddr()), map[bool]int{true: 1, false: c.lines}[c.share]; n != want {
+			t.Errorf("%s: %d connections, want %d", c.says, n, want)
+		}
+		perLine := func() float64 {
+			return float64(residentKB(t, many.Pid)-residentKB(t, one.Pid)) / float64(c.lines-1)
+		}
+		after := perLine()
+		rest := after
+		lookEvery(t, 500*time.Millisecond, fmt.Sprintf("a line costs at most %.0f kB", c.most), func() (bool, string) {
+			rest = perLine()
+			return rest < c.most, fmt.Sprintf("%.1f kB a line", rest)
+		})
+		said = append(said, fmt.Sprintf("%d lines %s: %.1f kB RSS a line after registration, %.1f at rest", c.lines, c.says, after, rest))
+	}
+	outcome(t, "kamailio/tls", "%s", strings.Join(said, "; "))
+}
