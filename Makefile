@@ -108,7 +108,8 @@ bench: ## Benchmarks: `name value unit` lines, and bench.json.
 ##@ Upkeep
 
 .PHONY: generate
-generate: ## Regenerate deepcopy, CRDs and RBAC.
+generate: ## Regenerate deepcopy, CRDs, RBAC and docs from their sources.
+	$(GO) run ./hack/schema .
 	$(TOOL) controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(TOOL) controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
 	$(TOOL) controller-gen rbac:roleName=manager-role paths=./controllers/... output:rbac:artifacts:config=config/rbac

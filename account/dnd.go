@@ -84,14 +84,33 @@ func (entry DNDEntry) element() Element {
 	return e
 }
 
-// canonicalDNDEntry writes the fields of contacts as attributes.
+// The fields of an entry, in the order they are written.
+var entryFields = []string{"enabled", "from", "to", "weekdays", "contacts", "comment"}
+
+// canonicalDNDEntry writes the fields of an entry in one order, says that there are
+// no contacts, and writes the fields of contacts as attributes. An entry that holds
+// more than entries do keeps it, behind the rest.
 func canonicalDNDEntry(e Element) Element {
-	e.Children = mapElements(e.Children, func(c Element) Element {
+	if e.Name != "dndEntry" || e.hasText() {
+		return e
+	}
+	children := mapElements(e.Children, func(c Element) Element {
 		if c.Name == "contacts" {
 			c.Children = mapElements(c.Children, canonicalContact)
 		}
 		return c
 	})
+	if e.Child("contacts") == nil {
+		children = append(children, Element{Name: "contacts"})
+	}
+	rank := func(c Element) int {
+		if i := slices.Index(entryFields, c.Name); i >= 0 {
+			return i
+		}
+		return len(entryFields)
+	}
+	slices.SortStableFunc(children, func(a, b Element) int { return rank(a) - rank(b) })
+	e.Children = children
 	return e
 }
 

@@ -84,11 +84,10 @@ func clauseElements(name string, list []Clause) []Element {
 	return out
 }
 
-// canonicalRule wraps the conditions and actions that stand directly under a rule. A
-// rule that holds more than rules do is left as it is.
+// canonicalRule wraps the conditions and actions that stand directly under a rule, and
+// writes both wrappers. A rule that holds more than rules do is left as it is.
 func canonicalRule(rule Element) Element {
-	flat := func(e Element) bool { return e.Name == "condition" || e.Name == "action" }
-	if rule.Name != "rule" || rule.hasText() || !slices.ContainsFunc(rule.Children, flat) {
+	if rule.Name != "rule" || rule.hasText() {
 		return rule
 	}
 	conditions, actions := Element{Name: "conditions"}, Element{Name: "actions"}

@@ -2,6 +2,7 @@ package account
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -101,6 +102,18 @@ func (d *Document) Masked() *Document {
 		out.Nodes[i] = n.masked()
 	}
 	return &out
+}
+
+// HoldsSecret tells whether the node's value, or a part of it, is one that is never shown.
+func (n *Node) HoldsSecret() bool {
+	if IsSecret(n.Name) {
+		return n.Text != "" || len(n.Children) > 0 || len(n.Attrs) > 0
+	}
+	masked := n.masked()
+	if masked.Text != n.Text || keys(masked.Children) != keys(n.Children) {
+		return true
+	}
+	return !slices.Equal(masked.Attrs, n.Attrs)
 }
 
 func (n Node) masked() Node {

@@ -54,10 +54,12 @@ const (
 	ReasonQualifying    = "Qualifying"
 	ReasonAgentNotReady = "AgentNotReady"
 	ReasonFleetNotFound = "FleetNotFound"
-	ReasonRollingOut    = "RollingOut"
-	ReasonNoReport      = "NoReport"
-	ReasonDraining      = "Draining"
-	ReasonNodeCordoned  = "NodeCordoned"
+	// ReasonProfileNotFound: the account or its fleet names a profile that does not exist.
+	ReasonProfileNotFound = "ProfileNotFound"
+	ReasonRollingOut      = "RollingOut"
+	ReasonNoReport        = "NoReport"
+	ReasonDraining        = "Draining"
+	ReasonNodeCordoned    = "NodeCordoned"
 
 	// What the user must mend.
 

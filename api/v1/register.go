@@ -18,6 +18,7 @@ var (
 func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&SoftphoneAccount{}, &SoftphoneAccountList{},
+		&SoftphoneProfile{}, &SoftphoneProfileList{},
 		&SoftphoneFleet{}, &SoftphoneFleetList{},
 		&SoftphoneAgent{}, &SoftphoneAgentList{},
 	)

@@ -4,7 +4,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // SoftphoneAccountSpec is one line.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.xmlFrom) || (has(self.account) && has(self.account.username) && has(self.account.host))",message="account.username and account.host are needed, unless xmlFrom gives them"
+// +kubebuilder:validation:XValidation:rule="has(self.xmlFrom) || has(self.profiles) || (has(self.account) && has(self.account.username)) || (has(self.extra) && 'username' in self.extra)",message="account.username is needed, unless xmlFrom or a profile gives it"
+// +kubebuilder:validation:XValidation:rule="has(self.xmlFrom) || has(self.profiles) || has(self.fleet) || (has(self.account) && has(self.account.host)) || (has(self.extra) && 'host' in self.extra)",message="account.host is needed, unless xmlFrom, a profile, or a profile of the fleet that is named gives it"
 type SoftphoneAccountSpec struct {
 	// Fleet the line runs in; absent: default. Without an object of that name the fleet default has built-in settings.
 	// +optional
@@ -25,6 +26,13 @@ type SoftphoneAccountSpec struct {
 	// TLS of the line, if its transport is TLS. What it leaves open the fleet decides.
 	// +optional
 	TLS *TLS `json:"tls,omitempty"`
+
+	// Profiles are shared layers of account settings, SoftphoneProfiles of this namespace by name. They are merged in this
+	// order after those of the fleet, and under what the account says itself.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Profiles []ProfileName `json:"profiles,omitempty"`
 
 	AccountLayer `json:",inline"`
 }

@@ -55,11 +55,11 @@ type SoftphoneFleetSpec struct {
 	// +optional
 	TLS *TLS `json:"tls,omitempty"`
 
-	// Profiles are shared layers of account settings, by name. Reserved: no profile can exist yet.
+	// Profiles are shared layers of account settings, SoftphoneProfiles of this namespace by name, for all lines of the
+	// fleet. They are merged in this order, under the profiles and the settings of the accounts.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:rule="self.size() == 0",message="profiles are not served by this version"
 	Profiles []ProfileName `json:"profiles,omitempty"`
 
 	// Pod holds what may be said about the agents' pods.

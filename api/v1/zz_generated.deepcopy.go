@@ -27,6 +27,20 @@ func (in *AccountLayer) DeepCopyInto(out *AccountLayer) {
 			(*out)[key] = val
 		}
 	}
+	if in.ExtraFrom != nil {
+		in, out := &in.ExtraFrom, &out.ExtraFrom
+		*out = make(map[string]ExtraSource, len(*in))
+		for key, val := range *in {
+			(*out)[key] = val
+		}
+	}
+	if in.Attributes != nil {
+		in, out := &in.Attributes, &out.Attributes
+		*out = make(map[string]AttributeValue, len(*in))
+		for key, val := range *in {
+			(*out)[key] = val
+		}
+	}
 	if in.Merge != nil {
 		in, out := &in.Merge, &out.Merge
 		*out = make([]NodeMerge, len(*in))
@@ -69,14 +83,34 @@ func (in *AccountSettings) DeepCopyInto(out *AccountSettings) {
 		*out = new(SecretValue)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.Cloud_username != nil {
+		in, out := &in.Cloud_username, &out.Cloud_username
+		*out = new(string)
+		**out = **in
+	}
+	if in.Cloud_password != nil {
+		in, out := &in.Cloud_password, &out.Cloud_password
+		*out = new(SecretValue)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.UserDisplayName != nil {
+		in, out := &in.UserDisplayName, &out.UserDisplayName
+		*out = new(string)
+		**out = **in
+	}
 	if in.AuthUsername != nil {
 		in, out := &in.AuthUsername, &out.AuthUsername
 		*out = new(string)
 		**out = **in
 	}
-	if in.UserDisplayName != nil {
-		in, out := &in.UserDisplayName, &out.UserDisplayName
-		*out = new(string)
+	if in.Host != nil {
+		in, out := &in.Host, &out.Host
+		*out = new(HostPort)
+		**out = **in
+	}
+	if in.Transport != nil {
+		in, out := &in.Transport, &out.Transport
+		*out = new(Transport)
 		**out = **in
 	}
 	if in.UserCallerId != nil {
@@ -84,9 +118,29 @@ func (in *AccountSettings) DeepCopyInto(out *AccountSettings) {
 		*out = new(string)
 		**out = **in
 	}
-	if in.Host != nil {
-		in, out := &in.Host, &out.Host
+	if in.Expires != nil {
+		in, out := &in.Expires, &out.Expires
+		*out = new(int32)
+		**out = **in
+	}
+	if in.AllowMessage != nil {
+		in, out := &in.AllowMessage, &out.AllowMessage
+		*out = new(bool)
+		**out = **in
+	}
+	if in.SipisHost != nil {
+		in, out := &in.SipisHost, &out.SipisHost
 		*out = new(HostPort)
+		**out = **in
+	}
+	if in.SipisRegServer != nil {
+		in, out := &in.SipisRegServer, &out.SipisRegServer
+		*out = new(HostPort)
+		**out = **in
+	}
+	if in.SipisHostPrefixLength != nil {
+		in, out := &in.SipisHostPrefixLength, &out.SipisHostPrefixLength
+		*out = new(int32)
 		**out = **in
 	}
 	if in.Proxy != nil {
@@ -106,61 +160,16 @@ func (in *AccountSettings) DeepCopyInto(out *AccountSettings) {
 	}
 	if in.OutboundProxy_transport != nil {
 		in, out := &in.OutboundProxy_transport, &out.OutboundProxy_transport
-		*out = new(Transport)
-		**out = **in
-	}
-	if in.Transport != nil {
-		in, out := &in.Transport, &out.Transport
-		*out = new(Transport)
-		**out = **in
-	}
-	if in.Expires != nil {
-		in, out := &in.Expires, &out.Expires
-		*out = new(int32)
-		**out = **in
-	}
-	if in.AllowMessage != nil {
-		in, out := &in.AllowMessage, &out.AllowMessage
-		*out = new(bool)
-		**out = **in
-	}
-	if in.Icm != nil {
-		in, out := &in.Icm, &out.Icm
 		*out = new(string)
 		**out = **in
 	}
-	if in.KeepAlive != nil {
-		in, out := &in.KeepAlive, &out.KeepAlive
-		*out = new(bool)
-		**out = **in
-	}
-	if in.KeepAlivePeriod != nil {
-		in, out := &in.KeepAlivePeriod, &out.KeepAlivePeriod
-		*out = new(int32)
-		**out = **in
-	}
-	if in.AutoAnswerEnabled != nil {
-		in, out := &in.AutoAnswerEnabled, &out.AutoAnswerEnabled
-		*out = new(bool)
-		**out = **in
-	}
-	if in.AutoAnswerTimeoutInSeconds != nil {
-		in, out := &in.AutoAnswerTimeoutInSeconds, &out.AutoAnswerTimeoutInSeconds
-		*out = new(int32)
-		**out = **in
-	}
-	if in.ForwardingEnabled != nil {
-		in, out := &in.ForwardingEnabled, &out.ForwardingEnabled
-		*out = new(bool)
-		**out = **in
-	}
-	if in.ForwardingNumber != nil {
-		in, out := &in.ForwardingNumber, &out.ForwardingNumber
+	if in.VoiceMailNumber != nil {
+		in, out := &in.VoiceMailNumber, &out.VoiceMailNumber
 		*out = new(string)
 		**out = **in
 	}
-	if in.CallWaiting != nil {
-		in, out := &in.CallWaiting, &out.CallWaiting
+	if in.SubscribeForVoicemail != nil {
+		in, out := &in.SubscribeForVoicemail, &out.SubscribeForVoicemail
 		*out = new(bool)
 		**out = **in
 	}
@@ -173,6 +182,16 @@ func (in *AccountSettings) DeepCopyInto(out *AccountSettings) {
 		in, out := &in.CodecOrder3G, &out.CodecOrder3G
 		*out = make(CodecList, len(*in))
 		copy(*out, *in)
+	}
+	if in.HonorTheirCodecListWiFi != nil {
+		in, out := &in.HonorTheirCodecListWiFi, &out.HonorTheirCodecListWiFi
+		*out = new(bool)
+		**out = **in
+	}
+	if in.HonorTheirCodecList3G != nil {
+		in, out := &in.HonorTheirCodecList3G, &out.HonorTheirCodecList3G
+		*out = new(bool)
+		**out = **in
 	}
 	if in.Ptime != nil {
 		in, out := &in.Ptime, &out.Ptime
@@ -194,14 +213,164 @@ func (in *AccountSettings) DeepCopyInto(out *AccountSettings) {
 		*out = new(bool)
 		**out = **in
 	}
-	if in.HonorTheirCodecListWiFi != nil {
-		in, out := &in.HonorTheirCodecListWiFi, &out.HonorTheirCodecListWiFi
+	if in.OpusOptions != nil {
+		in, out := &in.OpusOptions, &out.OpusOptions
+		*out = new(OpusOptions)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.OpusOptions3G != nil {
+		in, out := &in.OpusOptions3G, &out.OpusOptions3G
+		*out = new(OpusOptions)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.AllowVideo != nil {
+		in, out := &in.AllowVideo, &out.AllowVideo
 		*out = new(bool)
 		**out = **in
 	}
-	if in.HonorTheirCodecList3G != nil {
-		in, out := &in.HonorTheirCodecList3G, &out.HonorTheirCodecList3G
+	if in.VideoCodecOrder != nil {
+		in, out := &in.VideoCodecOrder, &out.VideoCodecOrder
+		*out = make(VideoCodecList, len(*in))
+		copy(*out, *in)
+	}
+	if in.VideoCodecOrder3G != nil {
+		in, out := &in.VideoCodecOrder3G, &out.VideoCodecOrder3G
+		*out = make(VideoCodecList, len(*in))
+		copy(*out, *in)
+	}
+	if in.VideoMinKbpsWifi != nil {
+		in, out := &in.VideoMinKbpsWifi, &out.VideoMinKbpsWifi
+		*out = new(int32)
+		**out = **in
+	}
+	if in.VideoMaxKbpsWifi != nil {
+		in, out := &in.VideoMaxKbpsWifi, &out.VideoMaxKbpsWifi
+		*out = new(int32)
+		**out = **in
+	}
+	if in.VideoMinKbps3G != nil {
+		in, out := &in.VideoMinKbps3G, &out.VideoMinKbps3G
+		*out = new(int32)
+		**out = **in
+	}
+	if in.VideoMaxKbps3G != nil {
+		in, out := &in.VideoMaxKbps3G, &out.VideoMaxKbps3G
+		*out = new(int32)
+		**out = **in
+	}
+	if in.VideoDimsWifi != nil {
+		in, out := &in.VideoDimsWifi, &out.VideoDimsWifi
+		*out = new(string)
+		**out = **in
+	}
+	if in.VideoDims3G != nil {
+		in, out := &in.VideoDims3G, &out.VideoDims3G
+		*out = new(string)
+		**out = **in
+	}
+	if in.VideoFpsWifi != nil {
+		in, out := &in.VideoFpsWifi, &out.VideoFpsWifi
+		*out = new(int32)
+		**out = **in
+	}
+	if in.VideoFps3G != nil {
+		in, out := &in.VideoFps3G, &out.VideoFps3G
+		*out = new(int32)
+		**out = **in
+	}
+	if in.AutoSendVideoWifi != nil {
+		in, out := &in.AutoSendVideoWifi, &out.AutoSendVideoWifi
 		*out = new(bool)
+		**out = **in
+	}
+	if in.AutoSendVideo3G != nil {
+		in, out := &in.AutoSendVideo3G, &out.AutoSendVideo3G
+		*out = new(bool)
+		**out = **in
+	}
+	if in.AutoReceiveVideoWifi != nil {
+		in, out := &in.AutoReceiveVideoWifi, &out.AutoReceiveVideoWifi
+		*out = new(bool)
+		**out = **in
+	}
+	if in.AutoReceiveVideo3G != nil {
+		in, out := &in.AutoReceiveVideo3G, &out.AutoReceiveVideo3G
+		*out = new(bool)
+		**out = **in
+	}
+	if in.DtmfOrder != nil {
+		in, out := &in.DtmfOrder, &out.DtmfOrder
+		*out = make([]DTMFMethod, len(*in))
+		copy(*out, *in)
+	}
+	if in.DtmfAll != nil {
+		in, out := &in.DtmfAll, &out.DtmfAll
+		*out = new(bool)
+		**out = **in
+	}
+	if in.Rfc2833NegotiateOnly8kHzClockRate != nil {
+		in, out := &in.Rfc2833NegotiateOnly8kHzClockRate, &out.Rfc2833NegotiateOnly8kHzClockRate
+		*out = new(bool)
+		**out = **in
+	}
+	if in.Rfc2833AdjustDurationTo8kHz != nil {
+		in, out := &in.Rfc2833AdjustDurationTo8kHz, &out.Rfc2833AdjustDurationTo8kHz
+		*out = new(bool)
+		**out = **in
+	}
+	if in.STUN != nil {
+		in, out := &in.STUN, &out.STUN
+		*out = new(HostPort)
+		**out = **in
+	}
+	if in.STUNUsername != nil {
+		in, out := &in.STUNUsername, &out.STUNUsername
+		*out = new(string)
+		**out = **in
+	}
+	if in.STUNPassword != nil {
+		in, out := &in.STUNPassword, &out.STUNPassword
+		*out = new(SecretValue)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.NatTraversal != nil {
+		in, out := &in.NatTraversal, &out.NatTraversal
+		*out = new(string)
+		**out = **in
+	}
+	if in.IgnoreSymmetricNat != nil {
+		in, out := &in.IgnoreSymmetricNat, &out.IgnoreSymmetricNat
+		*out = new(bool)
+		**out = **in
+	}
+	if in.IceDefaultCandidateOrder != nil {
+		in, out := &in.IceDefaultCandidateOrder, &out.IceDefaultCandidateOrder
+		*out = make([]CandidateType, len(*in))
+		copy(*out, *in)
+	}
+	if in.ContactIP != nil {
+		in, out := &in.ContactIP, &out.ContactIP
+		*out = new(string)
+		**out = **in
+	}
+	if in.ForcedContact != nil {
+		in, out := &in.ForcedContact, &out.ForcedContact
+		*out = new(IPAddress)
+		**out = **in
+	}
+	if in.SendAudioBack != nil {
+		in, out := &in.SendAudioBack, &out.SendAudioBack
+		*out = new(bool)
+		**out = **in
+	}
+	if in.KeepAlive != nil {
+		in, out := &in.KeepAlive, &out.KeepAlive
+		*out = new(bool)
+		**out = **in
+	}
+	if in.KeepAlivePeriod != nil {
+		in, out := &in.KeepAlivePeriod, &out.KeepAlivePeriod
+		*out = new(int32)
 		**out = **in
 	}
 	if in.RtpPortRangeStart != nil {
@@ -214,48 +383,717 @@ func (in *AccountSettings) DeepCopyInto(out *AccountSettings) {
 		*out = new(int32)
 		**out = **in
 	}
-	if in.SendAudioBack != nil {
-		in, out := &in.SendAudioBack, &out.SendAudioBack
-		*out = new(bool)
-		**out = **in
-	}
-	if in.NatTraversal != nil {
-		in, out := &in.NatTraversal, &out.NatTraversal
-		*out = new(string)
-		**out = **in
-	}
-	if in.ContactIP != nil {
-		in, out := &in.ContactIP, &out.ContactIP
-		*out = new(string)
-		**out = **in
-	}
-	if in.ForcedContact != nil {
-		in, out := &in.ForcedContact, &out.ForcedContact
-		*out = new(string)
-		**out = **in
-	}
 	if in.ListeningPort != nil {
 		in, out := &in.ListeningPort, &out.ListeningPort
 		*out = new(int32)
 		**out = **in
 	}
-	if in.VoiceMailNumber != nil {
-		in, out := &in.VoiceMailNumber, &out.VoiceMailNumber
-		*out = new(string)
+	if in.NetworkLossCallTimeoutMs != nil {
+		in, out := &in.NetworkLossCallTimeoutMs, &out.NetworkLossCallTimeoutMs
+		*out = new(int32)
 		**out = **in
-	}
-	if in.DtmfOrder != nil {
-		in, out := &in.DtmfOrder, &out.DtmfOrder
-		*out = make([]DTMFMethod, len(*in))
-		copy(*out, *in)
 	}
 	if in.Headers != nil {
 		in, out := &in.Headers, &out.Headers
 		*out = make([]SIPHeader, len(*in))
 		copy(*out, *in)
 	}
-	if in.NetworkLossCallTimeoutMs != nil {
-		in, out := &in.NetworkLossCallTimeoutMs, &out.NetworkLossCallTimeoutMs
+	if in.DoNotDisturb != nil {
+		in, out := &in.DoNotDisturb, &out.DoNotDisturb
+		*out = new(DoNotDisturb)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.Rewriting != nil {
+		in, out := &in.Rewriting, &out.Rewriting
+		*out = make([]RewritingRule, len(*in))
+		for i := range *in {
+			(*in)[i].DeepCopyInto(&(*out)[i])
+		}
+	}
+	if in.IncomingUseGlobalSettings != nil {
+		in, out := &in.IncomingUseGlobalSettings, &out.IncomingUseGlobalSettings
+		*out = new(bool)
+		**out = **in
+	}
+	if in.IncomingDisabled != nil {
+		in, out := &in.IncomingDisabled, &out.IncomingDisabled
+		*out = new(bool)
+		**out = **in
+	}
+	if in.PushMethod != nil {
+		in, out := &in.PushMethod, &out.PushMethod
+		*out = new(string)
+		**out = **in
+	}
+	if in.KeepAwake != nil {
+		in, out := &in.KeepAwake, &out.KeepAwake
+		*out = new(bool)
+		**out = **in
+	}
+	if in.RegisterWhenIncomingOff != nil {
+		in, out := &in.RegisterWhenIncomingOff, &out.RegisterWhenIncomingOff
+		*out = new(bool)
+		**out = **in
+	}
+	if in.Icm != nil {
+		in, out := &in.Icm, &out.Icm
+		*out = new(string)
+		**out = **in
+	}
+	if in.RequiresRegistrationForOutgoingCalls != nil {
+		in, out := &in.RequiresRegistrationForOutgoingCalls, &out.RequiresRegistrationForOutgoingCalls
+		*out = new(bool)
+		**out = **in
+	}
+	if in.BlockRegistrationDuringPushCall != nil {
+		in, out := &in.BlockRegistrationDuringPushCall, &out.BlockRegistrationDuringPushCall
+		*out = new(bool)
+		**out = **in
+	}
+	if in.RemoteContact != nil {
+		in, out := &in.RemoteContact, &out.RemoteContact
+		*out = make([]CallerHeader, len(*in))
+		copy(*out, *in)
+	}
+	if in.SdesIncoming != nil {
+		in, out := &in.SdesIncoming, &out.SdesIncoming
+		*out = new(string)
+		**out = **in
+	}
+	if in.SdesOutgoing != nil {
+		in, out := &in.SdesOutgoing, &out.SdesOutgoing
+		*out = new(string)
+		**out = **in
+	}
+	if in.ZrtpIncoming != nil {
+		in, out := &in.ZrtpIncoming, &out.ZrtpIncoming
+		*out = new(string)
+		**out = **in
+	}
+	if in.ZrtpOutgoing != nil {
+		in, out := &in.ZrtpOutgoing, &out.ZrtpOutgoing
+		*out = new(string)
+		**out = **in
+	}
+	if in.DtlsIncoming != nil {
+		in, out := &in.DtlsIncoming, &out.DtlsIncoming
+		*out = new(string)
+		**out = **in
+	}
+	if in.DtlsOutgoing != nil {
+		in, out := &in.DtlsOutgoing, &out.DtlsOutgoing
+		*out = new(string)
+		**out = **in
+	}
+	if in.ExtProvUrl != nil {
+		in, out := &in.ExtProvUrl, &out.ExtProvUrl
+		*out = new(ProvisioningURL)
+		**out = **in
+	}
+	if in.ExtProvInterval != nil {
+		in, out := &in.ExtProvInterval, &out.ExtProvInterval
+		*out = new(int32)
+		**out = **in
+	}
+	if in.GenericBalanceCheckUrl != nil {
+		in, out := &in.GenericBalanceCheckUrl, &out.GenericBalanceCheckUrl
+		*out = new(WebURL)
+		**out = **in
+	}
+	if in.GenericBalanceCheckPostData != nil {
+		in, out := &in.GenericBalanceCheckPostData, &out.GenericBalanceCheckPostData
+		*out = new(Template)
+		**out = **in
+	}
+	if in.Wcb_enabled != nil {
+		in, out := &in.Wcb_enabled, &out.Wcb_enabled
+		*out = new(bool)
+		**out = **in
+	}
+	if in.Wcb_url != nil {
+		in, out := &in.Wcb_url, &out.Wcb_url
+		*out = new(WebURL)
+		**out = **in
+	}
+	if in.Wcb_method != nil {
+		in, out := &in.Wcb_method, &out.Wcb_method
+		*out = new(string)
+		**out = **in
+	}
+	if in.CallbackNumber != nil {
+		in, out := &in.CallbackNumber, &out.CallbackNumber
+		*out = new(string)
+		**out = **in
+	}
+	if in.Cth_enabled != nil {
+		in, out := &in.Cth_enabled, &out.Cth_enabled
+		*out = new(bool)
+		**out = **in
+	}
+	if in.Cth_dialString != nil {
+		in, out := &in.Cth_dialString, &out.Cth_dialString
+		*out = new(Template)
+		**out = **in
+	}
+	if in.Cth_ws_enabled != nil {
+		in, out := &in.Cth_ws_enabled, &out.Cth_ws_enabled
+		*out = new(bool)
+		**out = **in
+	}
+	if in.Cth_ws_url != nil {
+		in, out := &in.Cth_ws_url, &out.Cth_ws_url
+		*out = new(WebURL)
+		**out = **in
+	}
+	if in.Cth_ws_method != nil {
+		in, out := &in.Cth_ws_method, &out.Cth_ws_method
+		*out = new(string)
+		**out = **in
+	}
+	if in.ForwardingEnabled != nil {
+		in, out := &in.ForwardingEnabled, &out.ForwardingEnabled
+		*out = new(bool)
+		**out = **in
+	}
+	if in.ForwardingNumber != nil {
+		in, out := &in.ForwardingNumber, &out.ForwardingNumber
+		*out = new(string)
+		**out = **in
+	}
+	if in.VpnStartupUrl != nil {
+		in, out := &in.VpnStartupUrl, &out.VpnStartupUrl
+		*out = new(WebURL)
+		**out = **in
+	}
+	if in.CustomActionUrl != nil {
+		in, out := &in.CustomActionUrl, &out.CustomActionUrl
+		*out = new(WebURL)
+		**out = **in
+	}
+	if in.InitialTone != nil {
+		in, out := &in.InitialTone, &out.InitialTone
+		*out = new(Tone)
+		**out = **in
+	}
+	if in.RingingTone != nil {
+		in, out := &in.RingingTone, &out.RingingTone
+		*out = new(Tone)
+		**out = **in
+	}
+	if in.EndCallTone != nil {
+		in, out := &in.EndCallTone, &out.EndCallTone
+		*out = new(Tone)
+		**out = **in
+	}
+	if in.BusyTone != nil {
+		in, out := &in.BusyTone, &out.BusyTone
+		*out = new(Tone)
+		**out = **in
+	}
+	if in.CallWaitingTone != nil {
+		in, out := &in.CallWaitingTone, &out.CallWaitingTone
+		*out = new(Tone)
+		**out = **in
+	}
+	if in.ZrtpTone != nil {
+		in, out := &in.ZrtpTone, &out.ZrtpTone
+		*out = new(Tone)
+		**out = **in
+	}
+	if in.AutoAnswerEnabled != nil {
+		in, out := &in.AutoAnswerEnabled, &out.AutoAnswerEnabled
+		*out = new(bool)
+		**out = **in
+	}
+	if in.AutoAnswerTimeoutInSeconds != nil {
+		in, out := &in.AutoAnswerTimeoutInSeconds, &out.AutoAnswerTimeoutInSeconds
+		*out = new(int32)
+		**out = **in
+	}
+	if in.Blf != nil {
+		in, out := &in.Blf, &out.Blf
+		*out = make([]BLFTarget, len(*in))
+		copy(*out, *in)
+	}
+	if in.WebMessagesPollingIntervalMs != nil {
+		in, out := &in.WebMessagesPollingIntervalMs, &out.WebMessagesPollingIntervalMs
+		*out = new(int32)
+		**out = **in
+	}
+	if in.WebMessagesBackgroundPollingIntervalMs != nil {
+		in, out := &in.WebMessagesBackgroundPollingIntervalMs, &out.WebMessagesBackgroundPollingIntervalMs
+		*out = new(int32)
+		**out = **in
+	}
+	if in.VideoConferencingEnabled != nil {
+		in, out := &in.VideoConferencingEnabled, &out.VideoConferencingEnabled
+		*out = new(bool)
+		**out = **in
+	}
+	if in.OutboundProxy_port != nil {
+		in, out := &in.OutboundProxy_port, &out.OutboundProxy_port
+		*out = new(int32)
+		**out = **in
+	}
+	if in.BgrOutboundProxy_port != nil {
+		in, out := &in.BgrOutboundProxy_port, &out.BgrOutboundProxy_port
+		*out = new(int32)
+		**out = **in
+	}
+	if in.BgrTransport != nil {
+		in, out := &in.BgrTransport, &out.BgrTransport
+		*out = new(string)
+		**out = **in
+	}
+	if in.PushNAT != nil {
+		in, out := &in.PushNAT, &out.PushNAT
+		*out = new(bool)
+		**out = **in
+	}
+	if in.PushVoicemail != nil {
+		in, out := &in.PushVoicemail, &out.PushVoicemail
+		*out = new(bool)
+		**out = **in
+	}
+	if in.SendAuthenticationPreemptively != nil {
+		in, out := &in.SendAuthenticationPreemptively, &out.SendAuthenticationPreemptively
+		*out = new(bool)
+		**out = **in
+	}
+	if in.RememberRegistrationState != nil {
+		in, out := &in.RememberRegistrationState, &out.RememberRegistrationState
+		*out = new(bool)
+		**out = **in
+	}
+	if in.NetworkUse != nil {
+		in, out := &in.NetworkUse, &out.NetworkUse
+		*out = new(string)
+		**out = **in
+	}
+	if in.SymmetricNatSubstituteAddress != nil {
+		in, out := &in.SymmetricNatSubstituteAddress, &out.SymmetricNatSubstituteAddress
+		*out = new(IPAddress)
+		**out = **in
+	}
+	if in.OutgoingRemoteContact != nil {
+		in, out := &in.OutgoingRemoteContact, &out.OutgoingRemoteContact
+		*out = make([]CalleeHeader, len(*in))
+		copy(*out, *in)
+	}
+	if in.UserCallerIdMethod != nil {
+		in, out := &in.UserCallerIdMethod, &out.UserCallerIdMethod
+		*out = new(string)
+		**out = **in
+	}
+	if in.AllowToHeaderMismatch != nil {
+		in, out := &in.AllowToHeaderMismatch, &out.AllowToHeaderMismatch
+		*out = new(bool)
+		**out = **in
+	}
+	if in.IgnoreRemoteUserDomain != nil {
+		in, out := &in.IgnoreRemoteUserDomain, &out.IgnoreRemoteUserDomain
+		*out = new(bool)
+		**out = **in
+	}
+	if in.CallWaiting != nil {
+		in, out := &in.CallWaiting, &out.CallWaiting
+		*out = new(bool)
+		**out = **in
+	}
+	if in.PeriodicRingtonePeriod != nil {
+		in, out := &in.PeriodicRingtonePeriod, &out.PeriodicRingtonePeriod
+		*out = new(int32)
+		**out = **in
+	}
+	if in.SaveAndNotifyCallsAnsweredElseWhere != nil {
+		in, out := &in.SaveAndNotifyCallsAnsweredElseWhere, &out.SaveAndNotifyCallsAnsweredElseWhere
+		*out = new(bool)
+		**out = **in
+	}
+	if in.Rfc2833Volume != nil {
+		in, out := &in.Rfc2833Volume, &out.Rfc2833Volume
+		*out = new(int32)
+		**out = **in
+	}
+	if in.FreeswitchZrtpCompatibility != nil {
+		in, out := &in.FreeswitchZrtpCompatibility, &out.FreeswitchZrtpCompatibility
+		*out = new(bool)
+		**out = **in
+	}
+	if in.PresenceMethod != nil {
+		in, out := &in.PresenceMethod, &out.PresenceMethod
+		*out = new(string)
+		**out = **in
+	}
+	if in.MaxMessageBodySize != nil {
+		in, out := &in.MaxMessageBodySize, &out.MaxMessageBodySize
+		*out = new(int32)
+		**out = **in
+	}
+	if in.GenericRateCheckUrl != nil {
+		in, out := &in.GenericRateCheckUrl, &out.GenericRateCheckUrl
+		*out = new(WebURL)
+		**out = **in
+	}
+	if in.GenericSmsFetchUrl != nil {
+		in, out := &in.GenericSmsFetchUrl, &out.GenericSmsFetchUrl
+		*out = new(WebURL)
+		**out = **in
+	}
+	if in.GenericSmsSendUrl != nil {
+		in, out := &in.GenericSmsSendUrl, &out.GenericSmsSendUrl
+		*out = new(WebURL)
+		**out = **in
+	}
+	if in.PushTokenReporterUrl != nil {
+		in, out := &in.PushTokenReporterUrl, &out.PushTokenReporterUrl
+		*out = new(WebURL)
+		**out = **in
+	}
+	if in.NetworkId != nil {
+		in, out := &in.NetworkId, &out.NetworkId
+		*out = new(string)
+		**out = **in
+	}
+	if in.IncomingRewriting != nil {
+		in, out := &in.IncomingRewriting, &out.IncomingRewriting
+		*out = make([]RewritingRule, len(*in))
+		for i := range *in {
+			(*in)[i].DeepCopyInto(&(*out)[i])
+		}
+	}
+	if in.GenericBalanceCheckContentType != nil {
+		in, out := &in.GenericBalanceCheckContentType, &out.GenericBalanceCheckContentType
+		*out = new(string)
+		**out = **in
+	}
+	if in.GenericBalanceCheckMethod != nil {
+		in, out := &in.GenericBalanceCheckMethod, &out.GenericBalanceCheckMethod
+		*out = new(string)
+		**out = **in
+	}
+	if in.GenericBalanceCheckAuthUsername != nil {
+		in, out := &in.GenericBalanceCheckAuthUsername, &out.GenericBalanceCheckAuthUsername
+		*out = new(string)
+		**out = **in
+	}
+	if in.GenericBalanceCheckAuthPassword != nil {
+		in, out := &in.GenericBalanceCheckAuthPassword, &out.GenericBalanceCheckAuthPassword
+		*out = new(SecretValue)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.GenericBalanceCheckCustomHeaders != nil {
+		in, out := &in.GenericBalanceCheckCustomHeaders, &out.GenericBalanceCheckCustomHeaders
+		*out = new(Template)
+		**out = **in
+	}
+	if in.GenericBalanceCheckTimeout != nil {
+		in, out := &in.GenericBalanceCheckTimeout, &out.GenericBalanceCheckTimeout
+		*out = new(int32)
+		**out = **in
+	}
+	if in.GenericRateCheckPostData != nil {
+		in, out := &in.GenericRateCheckPostData, &out.GenericRateCheckPostData
+		*out = new(Template)
+		**out = **in
+	}
+	if in.GenericRateCheckContentType != nil {
+		in, out := &in.GenericRateCheckContentType, &out.GenericRateCheckContentType
+		*out = new(string)
+		**out = **in
+	}
+	if in.GenericRateCheckMethod != nil {
+		in, out := &in.GenericRateCheckMethod, &out.GenericRateCheckMethod
+		*out = new(string)
+		**out = **in
+	}
+	if in.GenericRateCheckAuthUsername != nil {
+		in, out := &in.GenericRateCheckAuthUsername, &out.GenericRateCheckAuthUsername
+		*out = new(string)
+		**out = **in
+	}
+	if in.GenericRateCheckAuthPassword != nil {
+		in, out := &in.GenericRateCheckAuthPassword, &out.GenericRateCheckAuthPassword
+		*out = new(SecretValue)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.GenericRateCheckCustomHeaders != nil {
+		in, out := &in.GenericRateCheckCustomHeaders, &out.GenericRateCheckCustomHeaders
+		*out = new(Template)
+		**out = **in
+	}
+	if in.GenericRateCheckTimeout != nil {
+		in, out := &in.GenericRateCheckTimeout, &out.GenericRateCheckTimeout
+		*out = new(int32)
+		**out = **in
+	}
+	if in.GenericSmsFetchPostData != nil {
+		in, out := &in.GenericSmsFetchPostData, &out.GenericSmsFetchPostData
+		*out = new(Template)
+		**out = **in
+	}
+	if in.GenericSmsFetchContentType != nil {
+		in, out := &in.GenericSmsFetchContentType, &out.GenericSmsFetchContentType
+		*out = new(string)
+		**out = **in
+	}
+	if in.GenericSmsFetchMethod != nil {
+		in, out := &in.GenericSmsFetchMethod, &out.GenericSmsFetchMethod
+		*out = new(string)
+		**out = **in
+	}
+	if in.GenericSmsFetchAuthUsername != nil {
+		in, out := &in.GenericSmsFetchAuthUsername, &out.GenericSmsFetchAuthUsername
+		*out = new(string)
+		**out = **in
+	}
+	if in.GenericSmsFetchAuthPassword != nil {
+		in, out := &in.GenericSmsFetchAuthPassword, &out.GenericSmsFetchAuthPassword
+		*out = new(SecretValue)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.GenericSmsFetchCustomHeaders != nil {
+		in, out := &in.GenericSmsFetchCustomHeaders, &out.GenericSmsFetchCustomHeaders
+		*out = new(Template)
+		**out = **in
+	}
+	if in.GenericSmsFetchTimeout != nil {
+		in, out := &in.GenericSmsFetchTimeout, &out.GenericSmsFetchTimeout
+		*out = new(int32)
+		**out = **in
+	}
+	if in.GenericSmsSendPostData != nil {
+		in, out := &in.GenericSmsSendPostData, &out.GenericSmsSendPostData
+		*out = new(Template)
+		**out = **in
+	}
+	if in.GenericSmsSendContentType != nil {
+		in, out := &in.GenericSmsSendContentType, &out.GenericSmsSendContentType
+		*out = new(string)
+		**out = **in
+	}
+	if in.GenericSmsSendMethod != nil {
+		in, out := &in.GenericSmsSendMethod, &out.GenericSmsSendMethod
+		*out = new(string)
+		**out = **in
+	}
+	if in.GenericSmsSendAuthUsername != nil {
+		in, out := &in.GenericSmsSendAuthUsername, &out.GenericSmsSendAuthUsername
+		*out = new(string)
+		**out = **in
+	}
+	if in.GenericSmsSendAuthPassword != nil {
+		in, out := &in.GenericSmsSendAuthPassword, &out.GenericSmsSendAuthPassword
+		*out = new(SecretValue)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.GenericSmsSendCustomHeaders != nil {
+		in, out := &in.GenericSmsSendCustomHeaders, &out.GenericSmsSendCustomHeaders
+		*out = new(Template)
+		**out = **in
+	}
+	if in.GenericSmsSendTimeout != nil {
+		in, out := &in.GenericSmsSendTimeout, &out.GenericSmsSendTimeout
+		*out = new(int32)
+		**out = **in
+	}
+	if in.ExtProvPostData != nil {
+		in, out := &in.ExtProvPostData, &out.ExtProvPostData
+		*out = new(Template)
+		**out = **in
+	}
+	if in.ExtProvContentType != nil {
+		in, out := &in.ExtProvContentType, &out.ExtProvContentType
+		*out = new(string)
+		**out = **in
+	}
+	if in.ExtProvMethod != nil {
+		in, out := &in.ExtProvMethod, &out.ExtProvMethod
+		*out = new(string)
+		**out = **in
+	}
+	if in.ExtProvAuthUsername != nil {
+		in, out := &in.ExtProvAuthUsername, &out.ExtProvAuthUsername
+		*out = new(string)
+		**out = **in
+	}
+	if in.ExtProvAuthPassword != nil {
+		in, out := &in.ExtProvAuthPassword, &out.ExtProvAuthPassword
+		*out = new(SecretValue)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.ExtProvCustomHeaders != nil {
+		in, out := &in.ExtProvCustomHeaders, &out.ExtProvCustomHeaders
+		*out = new(Template)
+		**out = **in
+	}
+	if in.ExtProvTimeout != nil {
+		in, out := &in.ExtProvTimeout, &out.ExtProvTimeout
+		*out = new(int32)
+		**out = **in
+	}
+	if in.VpnStartupPostData != nil {
+		in, out := &in.VpnStartupPostData, &out.VpnStartupPostData
+		*out = new(Template)
+		**out = **in
+	}
+	if in.VpnStartupContentType != nil {
+		in, out := &in.VpnStartupContentType, &out.VpnStartupContentType
+		*out = new(string)
+		**out = **in
+	}
+	if in.VpnStartupMethod != nil {
+		in, out := &in.VpnStartupMethod, &out.VpnStartupMethod
+		*out = new(string)
+		**out = **in
+	}
+	if in.VpnStartupAuthUsername != nil {
+		in, out := &in.VpnStartupAuthUsername, &out.VpnStartupAuthUsername
+		*out = new(string)
+		**out = **in
+	}
+	if in.VpnStartupAuthPassword != nil {
+		in, out := &in.VpnStartupAuthPassword, &out.VpnStartupAuthPassword
+		*out = new(SecretValue)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.VpnStartupCustomHeaders != nil {
+		in, out := &in.VpnStartupCustomHeaders, &out.VpnStartupCustomHeaders
+		*out = new(Template)
+		**out = **in
+	}
+	if in.VpnStartupTimeout != nil {
+		in, out := &in.VpnStartupTimeout, &out.VpnStartupTimeout
+		*out = new(int32)
+		**out = **in
+	}
+	if in.CustomActionPostData != nil {
+		in, out := &in.CustomActionPostData, &out.CustomActionPostData
+		*out = new(Template)
+		**out = **in
+	}
+	if in.CustomActionContentType != nil {
+		in, out := &in.CustomActionContentType, &out.CustomActionContentType
+		*out = new(string)
+		**out = **in
+	}
+	if in.CustomActionMethod != nil {
+		in, out := &in.CustomActionMethod, &out.CustomActionMethod
+		*out = new(string)
+		**out = **in
+	}
+	if in.CustomActionAuthUsername != nil {
+		in, out := &in.CustomActionAuthUsername, &out.CustomActionAuthUsername
+		*out = new(string)
+		**out = **in
+	}
+	if in.CustomActionAuthPassword != nil {
+		in, out := &in.CustomActionAuthPassword, &out.CustomActionAuthPassword
+		*out = new(SecretValue)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.CustomActionCustomHeaders != nil {
+		in, out := &in.CustomActionCustomHeaders, &out.CustomActionCustomHeaders
+		*out = new(Template)
+		**out = **in
+	}
+	if in.CustomActionTimeout != nil {
+		in, out := &in.CustomActionTimeout, &out.CustomActionTimeout
+		*out = new(int32)
+		**out = **in
+	}
+	if in.PushTokenReporterPostData != nil {
+		in, out := &in.PushTokenReporterPostData, &out.PushTokenReporterPostData
+		*out = new(Template)
+		**out = **in
+	}
+	if in.PushTokenReporterContentType != nil {
+		in, out := &in.PushTokenReporterContentType, &out.PushTokenReporterContentType
+		*out = new(string)
+		**out = **in
+	}
+	if in.PushTokenReporterMethod != nil {
+		in, out := &in.PushTokenReporterMethod, &out.PushTokenReporterMethod
+		*out = new(string)
+		**out = **in
+	}
+	if in.PushTokenReporterAuthUsername != nil {
+		in, out := &in.PushTokenReporterAuthUsername, &out.PushTokenReporterAuthUsername
+		*out = new(string)
+		**out = **in
+	}
+	if in.PushTokenReporterAuthPassword != nil {
+		in, out := &in.PushTokenReporterAuthPassword, &out.PushTokenReporterAuthPassword
+		*out = new(SecretValue)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.PushTokenReporterCustomHeaders != nil {
+		in, out := &in.PushTokenReporterCustomHeaders, &out.PushTokenReporterCustomHeaders
+		*out = new(Template)
+		**out = **in
+	}
+	if in.PushTokenReporterTimeout != nil {
+		in, out := &in.PushTokenReporterTimeout, &out.PushTokenReporterTimeout
+		*out = new(int32)
+		**out = **in
+	}
+	if in.Wcb_postdata != nil {
+		in, out := &in.Wcb_postdata, &out.Wcb_postdata
+		*out = new(Template)
+		**out = **in
+	}
+	if in.Wcb_contenttype != nil {
+		in, out := &in.Wcb_contenttype, &out.Wcb_contenttype
+		*out = new(string)
+		**out = **in
+	}
+	if in.Wcb_authusername != nil {
+		in, out := &in.Wcb_authusername, &out.Wcb_authusername
+		*out = new(string)
+		**out = **in
+	}
+	if in.Wcb_authpassword != nil {
+		in, out := &in.Wcb_authpassword, &out.Wcb_authpassword
+		*out = new(SecretValue)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.Wcb_customheaders != nil {
+		in, out := &in.Wcb_customheaders, &out.Wcb_customheaders
+		*out = new(Template)
+		**out = **in
+	}
+	if in.Wcb_timeout != nil {
+		in, out := &in.Wcb_timeout, &out.Wcb_timeout
+		*out = new(int32)
+		**out = **in
+	}
+	if in.Cth_ws_postdata != nil {
+		in, out := &in.Cth_ws_postdata, &out.Cth_ws_postdata
+		*out = new(Template)
+		**out = **in
+	}
+	if in.Cth_ws_contenttype != nil {
+		in, out := &in.Cth_ws_contenttype, &out.Cth_ws_contenttype
+		*out = new(string)
+		**out = **in
+	}
+	if in.Cth_ws_authusername != nil {
+		in, out := &in.Cth_ws_authusername, &out.Cth_ws_authusername
+		*out = new(string)
+		**out = **in
+	}
+	if in.Cth_ws_authpassword != nil {
+		in, out := &in.Cth_ws_authpassword, &out.Cth_ws_authpassword
+		*out = new(SecretValue)
+		(*in).DeepCopyInto(*out)
+	}
+	if in.Cth_ws_customheaders != nil {
+		in, out := &in.Cth_ws_customheaders, &out.Cth_ws_customheaders
+		*out = new(Template)
+		**out = **in
+	}
+	if in.Cth_ws_timeout != nil {
+		in, out := &in.Cth_ws_timeout, &out.Cth_ws_timeout
 		*out = new(int32)
 		**out = **in
 	}
@@ -419,6 +1257,121 @@ func (in CodecList) DeepCopy() CodecList {
 }
 
 // DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
+func (in *DNDContact) DeepCopyInto(out *DNDContact) {
+	*out = *in
+	if in.Identifier != nil {
+		in, out := &in.Identifier, &out.Identifier
+		*out = new(string)
+		**out = **in
+	}
+	if in.Source != nil {
+		in, out := &in.Source, &out.Source
+		*out = new(string)
+		**out = **in
+	}
+	if in.Phone != nil {
+		in, out := &in.Phone, &out.Phone
+		*out = new(string)
+		**out = **in
+	}
+	if in.Name != nil {
+		in, out := &in.Name, &out.Name
+		*out = new(string)
+		**out = **in
+	}
+}
+
+// DeepCopy is an autogenerated deepcopy function, copying the receiver, creating a new DNDContact.
+func (in *DNDContact) DeepCopy() *DNDContact {
+	if in == nil {
+		return nil
+	}
+	out := new(DNDContact)
+	in.DeepCopyInto(out)
+	return out
+}
+
+// DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
+func (in *DNDEntry) DeepCopyInto(out *DNDEntry) {
+	*out = *in
+	if in.Enabled != nil {
+		in, out := &in.Enabled, &out.Enabled
+		*out = new(bool)
+		**out = **in
+	}
+	if in.Weekdays != nil {
+		in, out := &in.Weekdays, &out.Weekdays
+		*out = make([]Weekday, len(*in))
+		copy(*out, *in)
+	}
+	if in.Contacts != nil {
+		in, out := &in.Contacts, &out.Contacts
+		*out = make([]DNDContact, len(*in))
+		for i := range *in {
+			(*in)[i].DeepCopyInto(&(*out)[i])
+		}
+	}
+	if in.Comment != nil {
+		in, out := &in.Comment, &out.Comment
+		*out = new(string)
+		**out = **in
+	}
+}
+
+// DeepCopy is an autogenerated deepcopy function, copying the receiver, creating a new DNDEntry.
+func (in *DNDEntry) DeepCopy() *DNDEntry {
+	if in == nil {
+		return nil
+	}
+	out := new(DNDEntry)
+	in.DeepCopyInto(out)
+	return out
+}
+
+// DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
+func (in *DoNotDisturb) DeepCopyInto(out *DoNotDisturb) {
+	*out = *in
+	if in.GMTOffsetInMinutes != nil {
+		in, out := &in.GMTOffsetInMinutes, &out.GMTOffsetInMinutes
+		*out = new(int32)
+		**out = **in
+	}
+	if in.Entries != nil {
+		in, out := &in.Entries, &out.Entries
+		*out = make([]DNDEntry, len(*in))
+		for i := range *in {
+			(*in)[i].DeepCopyInto(&(*out)[i])
+		}
+	}
+}
+
+// DeepCopy is an autogenerated deepcopy function, copying the receiver, creating a new DoNotDisturb.
+func (in *DoNotDisturb) DeepCopy() *DoNotDisturb {
+	if in == nil {
+		return nil
+	}
+	out := new(DoNotDisturb)
+	in.DeepCopyInto(out)
+	return out
+}
+
+// DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
+func (in *ExtraSource) DeepCopyInto(out *ExtraSource) {
+	*out = *in
+	out.SecretKeyRef = in.SecretKeyRef
+}
+
+// DeepCopy is an autogenerated deepcopy function, copying the receiver, creating a new ExtraSource.
+func (in *ExtraSource) DeepCopy() *ExtraSource {
+	if in == nil {
+		return nil
+	}
+	out := new(ExtraSource)
+	in.DeepCopyInto(out)
+	return out
+}
+
+// DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
 func (in *KeyRef) DeepCopyInto(out *KeyRef) {
 	*out = *in
 }
@@ -509,6 +1462,61 @@ func (in *NodeMerge) DeepCopy() *NodeMerge {
 }
 
 // DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
+func (in *OpusOptions) DeepCopyInto(out *OpusOptions) {
+	*out = *in
+	if in.Class != nil {
+		in, out := &in.Class, &out.Class
+		*out = new(string)
+		**out = **in
+	}
+	if in.Bandwidth != nil {
+		in, out := &in.Bandwidth, &out.Bandwidth
+		*out = new(string)
+		**out = **in
+	}
+	if in.Complexity != nil {
+		in, out := &in.Complexity, &out.Complexity
+		*out = new(int32)
+		**out = **in
+	}
+	if in.Bitrate != nil {
+		in, out := &in.Bitrate, &out.Bitrate
+		*out = new(int32)
+		**out = **in
+	}
+	if in.Fec != nil {
+		in, out := &in.Fec, &out.Fec
+		*out = new(bool)
+		**out = **in
+	}
+	if in.Dtx != nil {
+		in, out := &in.Dtx, &out.Dtx
+		*out = new(bool)
+		**out = **in
+	}
+	if in.Vbr != nil {
+		in, out := &in.Vbr, &out.Vbr
+		*out = new(bool)
+		**out = **in
+	}
+	if in.ExpectedPacketLoss != nil {
+		in, out := &in.ExpectedPacketLoss, &out.ExpectedPacketLoss
+		*out = new(int32)
+		**out = **in
+	}
+}
+
+// DeepCopy is an autogenerated deepcopy function, copying the receiver, creating a new OpusOptions.
+func (in *OpusOptions) DeepCopy() *OpusOptions {
+	if in == nil {
+		return nil
+	}
+	out := new(OpusOptions)
+	in.DeepCopyInto(out)
+	return out
+}
+
+// DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
 func (in *Registrar) DeepCopyInto(out *Registrar) {
 	*out = *in
 	if in.RequestsPerSecond != nil {
@@ -568,6 +1576,75 @@ func (in *Resources) DeepCopy() *Resources {
 		return nil
 	}
 	out := new(Resources)
+	in.DeepCopyInto(out)
+	return out
+}
+
+// DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
+func (in *RewritingAction) DeepCopyInto(out *RewritingAction) {
+	*out = *in
+	if in.Param != nil {
+		in, out := &in.Param, &out.Param
+		*out = new(string)
+		**out = **in
+	}
+}
+
+// DeepCopy is an autogenerated deepcopy function, copying the receiver, creating a new RewritingAction.
+func (in *RewritingAction) DeepCopy() *RewritingAction {
+	if in == nil {
+		return nil
+	}
+	out := new(RewritingAction)
+	in.DeepCopyInto(out)
+	return out
+}
+
+// DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
+func (in *RewritingCondition) DeepCopyInto(out *RewritingCondition) {
+	*out = *in
+	if in.Param != nil {
+		in, out := &in.Param, &out.Param
+		*out = new(string)
+		**out = **in
+	}
+}
+
+// DeepCopy is an autogenerated deepcopy function, copying the receiver, creating a new RewritingCondition.
+func (in *RewritingCondition) DeepCopy() *RewritingCondition {
+	if in == nil {
+		return nil
+	}
+	out := new(RewritingCondition)
+	in.DeepCopyInto(out)
+	return out
+}
+
+// DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
+func (in *RewritingRule) DeepCopyInto(out *RewritingRule) {
+	*out = *in
+	if in.Conditions != nil {
+		in, out := &in.Conditions, &out.Conditions
+		*out = make([]RewritingCondition, len(*in))
+		for i := range *in {
+			(*in)[i].DeepCopyInto(&(*out)[i])
+		}
+	}
+	if in.Actions != nil {
+		in, out := &in.Actions, &out.Actions
+		*out = make([]RewritingAction, len(*in))
+		for i := range *in {
+			(*in)[i].DeepCopyInto(&(*out)[i])
+		}
+	}
+}
+
+// DeepCopy is an autogenerated deepcopy function, copying the receiver, creating a new RewritingRule.
+func (in *RewritingRule) DeepCopy() *RewritingRule {
+	if in == nil {
+		return nil
+	}
+	out := new(RewritingRule)
 	in.DeepCopyInto(out)
 	return out
 }
@@ -693,6 +1770,11 @@ func (in *SoftphoneAccountSpec) DeepCopyInto(out *SoftphoneAccountSpec) {
 		in, out := &in.TLS, &out.TLS
 		*out = new(TLS)
 		(*in).DeepCopyInto(*out)
+	}
+	if in.Profiles != nil {
+		in, out := &in.Profiles, &out.Profiles
+		*out = make([]ProfileName, len(*in))
+		copy(*out, *in)
 	}
 	in.AccountLayer.DeepCopyInto(&out.AccountLayer)
 }
@@ -986,6 +2068,85 @@ func (in *SoftphoneFleetStatus) DeepCopy() *SoftphoneFleetStatus {
 }
 
 // DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
+func (in *SoftphoneProfile) DeepCopyInto(out *SoftphoneProfile) {
+	*out = *in
+	out.TypeMeta = in.TypeMeta
+	in.ObjectMeta.DeepCopyInto(&out.ObjectMeta)
+	in.Spec.DeepCopyInto(&out.Spec)
+}
+
+// DeepCopy is an autogenerated deepcopy function, copying the receiver, creating a new SoftphoneProfile.
+func (in *SoftphoneProfile) DeepCopy() *SoftphoneProfile {
+	if in == nil {
+		return nil
+	}
+	out := new(SoftphoneProfile)
+	in.DeepCopyInto(out)
+	return out
+}
+
+// DeepCopyObject is an autogenerated deepcopy function, copying the receiver, creating a new runtime.Object.
+func (in *SoftphoneProfile) DeepCopyObject() runtime.Object {
+	if c := in.DeepCopy(); c != nil {
+		return c
+	}
+	return nil
+}
+
+// DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
+func (in *SoftphoneProfileList) DeepCopyInto(out *SoftphoneProfileList) {
+	*out = *in
+	out.TypeMeta = in.TypeMeta
+	in.ListMeta.DeepCopyInto(&out.ListMeta)
+	if in.Items != nil {
+		in, out := &in.Items, &out.Items
+		*out = make([]SoftphoneProfile, len(*in))
+		for i := range *in {
+			(*in)[i].DeepCopyInto(&(*out)[i])
+		}
+	}
+}
+
+// DeepCopy is an autogenerated deepcopy function, copying the receiver, creating a new SoftphoneProfileList.
+func (in *SoftphoneProfileList) DeepCopy() *SoftphoneProfileList {
+	if in == nil {
+		return nil
+	}
+	out := new(SoftphoneProfileList)
+	in.DeepCopyInto(out)
+	return out
+}
+
+// DeepCopyObject is an autogenerated deepcopy function, copying the receiver, creating a new runtime.Object.
+func (in *SoftphoneProfileList) DeepCopyObject() runtime.Object {
+	if c := in.DeepCopy(); c != nil {
+		return c
+	}
+	return nil
+}
+
+// DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
+func (in *SoftphoneProfileSpec) DeepCopyInto(out *SoftphoneProfileSpec) {
+	*out = *in
+	if in.Priority != nil {
+		in, out := &in.Priority, &out.Priority
+		*out = new(int32)
+		**out = **in
+	}
+	in.AccountLayer.DeepCopyInto(&out.AccountLayer)
+}
+
+// DeepCopy is an autogenerated deepcopy function, copying the receiver, creating a new SoftphoneProfileSpec.
+func (in *SoftphoneProfileSpec) DeepCopy() *SoftphoneProfileSpec {
+	if in == nil {
+		return nil
+	}
+	out := new(SoftphoneProfileSpec)
+	in.DeepCopyInto(out)
+	return out
+}
+
+// DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
 func (in *TLS) DeepCopyInto(out *TLS) {
 	*out = *in
 	if in.CARef != nil {
@@ -1028,6 +2189,25 @@ func (in *Toleration) DeepCopy() *Toleration {
 	out := new(Toleration)
 	in.DeepCopyInto(out)
 	return out
+}
+
+// DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.
+func (in VideoCodecList) DeepCopyInto(out *VideoCodecList) {
+	{
+		in := &in
+		*out = make(VideoCodecList, len(*in))
+		copy(*out, *in)
+	}
+}
+
+// DeepCopy is an autogenerated deepcopy function, copying the receiver, creating a new VideoCodecList.
+func (in VideoCodecList) DeepCopy() VideoCodecList {
+	if in == nil {
+		return nil
+	}
+	out := new(VideoCodecList)
+	in.DeepCopyInto(out)
+	return *out
 }
 
 // DeepCopyInto is an autogenerated deepcopy function, copying the receiver, writing into out. in must be non-nil.

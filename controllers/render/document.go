@@ -2,29 +2,42 @@ package render
 
 import (
 	"bytes"
-	"fmt"
 	"maps"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
-
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/softphone-operator/softphone-operator/account"
 	v1 "github.com/softphone-operator/softphone-operator/api/v1"
 )
 
-// ownDocument is the layer that the account itself writes: spec.account, spec.extra, spec.merge.
-func ownDocument(l *v1.AccountLayer, values Values) (*account.Document, error) {
+// Document is what a layer says itself: spec.account, extra, extraFrom, merge.
+// Values answers its references. Nodes carry the priority and source that merge
+// gives them, and no other: they are signed by the layer they arrive in. The
+// error is a *Failure.
+//
+// Layer is the way back.
+func Document(l *v1.AccountLayer, values Values) (*account.Document, error) {
 	doc := &account.Document{}
+	for _, name := range slices.Sorted(maps.Keys(l.Attributes)) {
+		doc.Attrs = append(doc.Attrs, account.Attr{Name: name, Value: string(l.Attributes[name])})
+	}
 	if l.Account != nil {
 		if err := addSettings(doc, l.Account, values); err != nil {
 			return nil, err
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.Extra)) {
-		if err := addExtra(doc, name, string(l.Extra[name])); err != nil {
+		if err := addExtra(doc, "spec.extra."+name, name, string(l.Extra[name])); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.ExtraFrom)) {
+		ref := l.ExtraFrom[name].SecretKeyRef
+		value, err := values.extraText(secret(&ref), name)
+		if err != nil {
+			return nil, err
+		}
+		if err := addExtra(doc, "spec.extraFrom."+name, name, value); err != nil {
 			return nil, err
 		}
 	}
@@ -38,75 +51,29 @@ func ownDocument(l *v1.AccountLayer, values Values) (*account.Document, error) {
 
 // addSettings writes every field that is set under its node's name.
 func addSettings(doc *account.Document, s *v1.AccountSettings, values Values) error {
-	v := reflect.ValueOf(s).Elem()
-	for i := range v.NumField() {
-		field := v.Field(i)
+	for _, f := range mirrored() {
+		field := f.Get(s)
 		if field.IsNil() {
 			continue
 		}
-		node := NodeName(v.Type().Field(i))
-		switch value := field.Interface().(type) {
-		case *v1.SecretValue:
-			text, err := secretValue(node, value, values)
+		if value, ok := field.Interface().(*v1.SecretValue); ok {
+			text, err := secretValue(f.Node, value, values)
 			if err != nil {
 				return err
 			}
-			set(doc, node, text)
-		case []v1.SIPHeader:
-			doc.SetChildren(node, headerElements(value), account.PriorityGUI, account.SourceGUI)
-		default:
-			set(doc, node, text(field))
+			set(doc, f.Node, text)
+			continue
 		}
+		doc.Nodes = append(doc.Nodes, encode(f.Node, field))
 	}
 	return nil
 }
 
-// NodeName is the XML node that a field of AccountSettings mirrors.
-func NodeName(f reflect.StructField) string {
-	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-	return name
-}
-
+// set gives a node a text; its layer signs it.
 func set(doc *account.Document, node, text string) {
-	doc.Set(node, text, account.PriorityGUI, account.SourceGUI)
-}
-
-// text is the XML text of a scalar or list field.
-func text(field reflect.Value) string {
-	if field.Kind() == reflect.Pointer {
-		return scalar(field.Elem())
-	}
-	items := make([]string, field.Len())
-	for i := range items {
-		items[i] = item(field.Index(i))
-	}
-	return strings.Join(items, ",")
-}
-
-func item(v reflect.Value) string {
-	codec, ok := v.Interface().(intstr.IntOrString)
-	if !ok {
-		return scalar(v)
-	}
-	if number, known := account.CodecNumber(codec.StrVal); known && codec.Type == intstr.String {
-		return strconv.Itoa(number)
-	}
-	return codec.String()
-}
-
-func scalar(v reflect.Value) string {
-	switch v.Kind() {
-	case reflect.Bool:
-		if v.Bool() {
-			return "1"
-		}
-		return "0"
-	case reflect.Int32:
-		return strconv.FormatInt(v.Int(), 10)
-	case reflect.String:
-		return v.String()
-	}
-	panic(fmt.Sprintf("no XML text for fields of type %s", v.Type())) // a new field's type, caught by the test over all fields
+	doc.Set(node, text, 0, "")
+	n, _ := doc.Get(node)
+	n.HasPriority = false
 }
 
 func secretValue(node string, value *v1.SecretValue, values Values) (string, error) {
@@ -119,24 +86,12 @@ func secretValue(node string, value *v1.SecretValue, values Values) (string, err
 	return *value.Value, nil
 }
 
-func headerElements(headers []v1.SIPHeader) []account.Element {
-	elements := make([]account.Element, len(headers))
-	for i, h := range headers {
-		elements[i] = account.Element{Name: "header", Attrs: []account.Attr{
-			{Name: "method", Value: h.Method}, {Name: "name", Value: h.Name}, {Name: "value", Value: h.Value},
-		}}
-	}
-	return elements
-}
-
 // addExtra adds a node that spec.account has no field for: its text, or its whole element.
-func addExtra(doc *account.Document, name, value string) error {
-	where := "spec.extra." + name
-	before := len(doc.Nodes)
+func addExtra(doc *account.Document, where, name, value string) error {
 	if _, taken := doc.Get(name); taken {
 		return fail(v1.ReasonInvalidAccount, "%s: the node is given twice, here and in spec.account or under another of its names: remove one", where)
 	}
-	if !strings.HasPrefix(strings.TrimSpace(value), "<"+name) {
+	if !isElement(name, value) {
 		set(doc, name, value)
 		return nil
 	}
@@ -147,18 +102,17 @@ func addExtra(doc *account.Document, name, value string) error {
 	if len(read.Nodes) != 1 {
 		return fail(v1.ReasonInvalidXML, "%s: has %d elements, must be the one element <%s>", where, len(read.Nodes), name)
 	}
-	node := read.Nodes[0]
-	if _, taken := doc.Get(node.Name); taken {
+	if _, taken := doc.Get(read.Nodes[0].Name); taken {
 		return fail(v1.ReasonInvalidAccount, "%s: the node is given twice, here and in spec.account or under another of its names: remove one", where)
 	}
-	if !node.HasPriority {
-		node.Priority, node.HasPriority = account.PriorityGUI, true
-	}
-	if node.Source == "" {
-		node.Source = account.SourceGUI
-	}
-	doc.Nodes = append(doc.Nodes[:before], node)
+	doc.Nodes = append(doc.Nodes, read.Nodes[0])
 	return nil
+}
+
+// isElement tells whether a value of extra is the whole element of that name.
+func isElement(name, value string) bool {
+	rest, ok := strings.CutPrefix(strings.TrimSpace(value), "<"+name)
+	return ok && rest != "" && strings.ContainsAny(rest[:1], " \t\r\n/>")
 }
 
 // applyMerge puts on a node what spec.merge says of it.
@@ -217,11 +171,27 @@ func readOne(content []byte, where string) (*account.Document, error) {
 // inlineSecrets names the nodes whose secret anyone who may read the objects can read.
 func inlineSecrets(l *v1.AccountLayer, fromXML *account.Document) []string {
 	var nodes []string
-	if l.Account != nil && l.Account.Password != nil && l.Account.Password.Value != nil {
-		nodes = append(nodes, "spec.account.password")
+	if l.Account != nil {
+		for _, f := range mirrored() {
+			field := f.Get(l.Account)
+			if field.IsNil() {
+				continue
+			}
+			value, isSecret := field.Interface().(*v1.SecretValue)
+			switch {
+			case isSecret:
+				isSecret = value.Value != nil && *value.Value != ""
+			default:
+				n := encode(f.Node, field)
+				isSecret = n.HoldsSecret()
+			}
+			if isSecret {
+				nodes = append(nodes, "spec.account."+f.Node)
+			}
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.Extra)) {
-		if account.IsSecret(name) && l.Extra[name] != "" {
+		if holdsSecret(name, string(l.Extra[name])) {
 			nodes = append(nodes, "spec.extra."+name)
 		}
 	}
@@ -229,9 +199,18 @@ func inlineSecrets(l *v1.AccountLayer, fromXML *account.Document) []string {
 		return nodes
 	}
 	for _, n := range fromXML.Nodes {
-		if account.IsSecret(n.Name) && n.Value() != "" {
+		if n.HoldsSecret() {
 			nodes = append(nodes, n.Name+" in ConfigMap "+l.XMLFrom.ConfigMapKeyRef.Name)
 		}
 	}
 	return nodes
+}
+
+// holdsSecret judges a value of extra.
+func holdsSecret(name, value string) bool {
+	doc := &account.Document{}
+	if err := addExtra(doc, "", name, value); err != nil {
+		return false // it is not rendered anyway
+	}
+	return doc.Nodes[0].HoldsSecret()
 }

@@ -2,7 +2,11 @@ package render
 
 import (
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	v1 "github.com/softphone-operator/softphone-operator/api/v1"
 )
@@ -29,10 +33,17 @@ func (r Reference) String() string { return fmt.Sprintf("key %s of %s %s", r.Key
 // References lists what the layer refers to.
 func References(l *v1.AccountLayer) []Reference {
 	var refs []Reference
-	if l.Account != nil {
-		if p := l.Account.Password; p != nil && p.SecretKeyRef != nil {
-			refs = append(refs, secret(p.SecretKeyRef))
+	for _, f := range mirrored() {
+		if l.Account == nil || f.Type != reflect.TypeFor[*v1.SecretValue]() {
+			continue
 		}
+		if value := f.Get(l.Account).Interface().(*v1.SecretValue); value != nil && value.SecretKeyRef != nil {
+			refs = append(refs, secret(value.SecretKeyRef))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.ExtraFrom)) {
+		ref := l.ExtraFrom[name].SecretKeyRef
+		refs = append(refs, secret(&ref))
 	}
 	if ref, ok := xmlReference(l.XMLFrom); ok {
 		refs = append(refs, ref)
@@ -112,6 +123,25 @@ func (v Values) secretText(r Reference, node string) (string, error) {
 	return text, nil
 }
 
+// extraText gives the value of a reference of extraFrom: a text of any number of
+// lines, or an element. Reading and validation judge the rest.
+func (v Values) extraText(r Reference, node string) (string, error) {
+	value, err := v.get(r, "the "+node)
+	if err != nil {
+		return "", err
+	}
+	text := string(value)
+	switch {
+	case !utf8.ValidString(text):
+		return "", fail(v1.ReasonInvalidSecretValue, "the %s in %s contains bytes that are not UTF-8", node, r)
+	case isElement(node, text):
+		return text, nil
+	case strings.HasSuffix(text, "\n"):
+		return "", fail(v1.ReasonInvalidSecretValue, "the %s in %s ends in a line break: store it without one (printf instead of echo)", node, r)
+	}
+	return text, nil
+}
+
 // PasswordSource says where the password of the layer comes from, to tell the
 // user where to look.
 func PasswordSource(l *v1.AccountLayer) string {
@@ -123,6 +153,9 @@ func PasswordSource(l *v1.AccountLayer) string {
 	}
 	if _, ok := l.Extra["password"]; ok {
 		return "spec.extra.password"
+	}
+	if from, ok := l.ExtraFrom["password"]; ok {
+		return secret(&from.SecretKeyRef).String()
 	}
 	if ref, ok := xmlReference(l.XMLFrom); ok {
 		return "the XML in " + ref.String()

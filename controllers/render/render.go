@@ -8,6 +8,7 @@ package render
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -29,14 +30,33 @@ type Input struct {
 	Name string
 	// Layer is what the account says.
 	Layer v1.AccountLayer
-	// Below are the layers under the account's own, in order of arrival.
+	// Below are the layers under all others, in order of arrival.
 	Below []account.Layer
-	// Values behind the layer's References.
+	// Profiles of the fleet, then of the account, in order.
+	Profiles []Profile
+	// Values behind the References of the layer and of the profiles.
 	Values Values
 	// OwnTLS: the account itself says what its TLS connections are made with.
 	OwnTLS bool
 	// Material gives what TLSOf the account refers to, with warnings (ReadMaterial); it is asked of lines with TLS alone.
 	Material func() (*Material, []string, error)
+}
+
+// Profile is a shared layer under an account.
+type Profile struct {
+	Name  string
+	Layer v1.AccountLayer
+	// Priority of its nodes; a profile that says none has that of provisioning.
+	Priority int
+}
+
+// ProfileOf is the layer of a SoftphoneProfile.
+func ProfileOf(p *v1.SoftphoneProfile) Profile {
+	out := Profile{Name: p.Name, Layer: p.Spec.AccountLayer, Priority: account.PriorityProvisioning}
+	if p.Spec.Priority != nil {
+		out.Priority = int(*p.Spec.Priority)
+	}
+	return out
 }
 
 // Line is a rendered line.
@@ -78,23 +98,70 @@ func BuiltIn() []account.Layer {
 
 // Render makes the document of a line. The error is a *Failure.
 func Render(in Input) (*Line, error) {
-	own, err := ownDocument(&in.Layer, in.Values)
+	merged, inline, err := merge(in)
 	if err != nil {
 		return nil, err
 	}
+	return finish(merged, inline)
+}
+
+// Merged is the account of all layers, with the provenance of every value and what
+// it shadows, whether it is valid or not. The error is a *Failure.
+func Merged(in Input) (*account.Document, error) {
+	merged, _, err := merge(in)
+	return merged, err
+}
+
+// merge gathers the layers in their order of arrival; inline are the places where
+// a secret stands in plain sight.
+func merge(in Input) (merged *account.Document, inline []string, err error) {
 	layers := append([]account.Layer{}, in.Below...)
-	fromXML, err := importedDocument(in.Layer.XMLFrom, in.Values)
+	for _, p := range in.Profiles {
+		all, seen, err := layersOf(&p.Layer, in.Values, func(doc *account.Document) account.Layer {
+			return account.Layer{Doc: doc, Source: account.SourceProvisioning, Priority: p.Priority}
+		})
+		if err != nil {
+			return nil, nil, inProfile(p.Name, err)
+		}
+		for _, where := range seen {
+			inline = append(inline, where+" of SoftphoneProfile "+p.Name)
+		}
+		layers = append(layers, all...)
+	}
+	own, seen, err := layersOf(&in.Layer, in.Values, gui)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if fromXML != nil {
-		layers = append(layers, gui(fromXML))
-	}
-	merged := account.Merge(append(layers, gui(own))...)
+	merged = account.Merge(append(layers, own...)...)
 	if title, ok := merged.Get("title"); !ok || title.Value() == "" {
 		merged.Set("title", in.Name, account.PriorityDefault, account.SourceDefault)
 	}
-	return finish(in, merged, fromXML)
+	return merged, append(seen, inline...), nil
+}
+
+// layersOf are the documents of one object: its XML, then what it says itself.
+func layersOf(l *v1.AccountLayer, values Values, sign func(*account.Document) account.Layer) (layers []account.Layer, inline []string, err error) {
+	own, err := Document(l, values)
+	if err != nil {
+		return nil, nil, err
+	}
+	fromXML, err := importedDocument(l.XMLFrom, values)
+	if err != nil {
+		return nil, nil, err
+	}
+	if fromXML != nil {
+		layers = append(layers, sign(fromXML))
+	}
+	return append(layers, sign(own)), inlineSecrets(l, fromXML), nil
+}
+
+// inProfile says whose fault it is.
+func inProfile(name string, err error) error {
+	var f *Failure
+	if errors.As(err, &f) {
+		return fail(f.Reason, "SoftphoneProfile %s: %s", name, f.Message)
+	}
+	return err
 }
 
 func gui(doc *account.Document) account.Layer {
@@ -102,7 +169,7 @@ func gui(doc *account.Document) account.Layer {
 }
 
 // finish judges the merged document and writes it.
-func finish(in Input, merged, fromXML *account.Document) (*Line, error) {
+func finish(merged *account.Document, inline []string) (*Line, error) {
 	problems := merged.Validate(account.Authored)
 	if errs := account.Errors(problems); len(errs) > 0 {
 		return nil, fail(v1.ReasonInvalidAccount, "%s", sentences(errs))
@@ -114,7 +181,7 @@ func finish(in Input, merged, fromXML *account.Document) (*Line, error) {
 	if out.Len() > MaxDocument {
 		return nil, fail(v1.ReasonTooLarge, "the account XML has %d bytes, and a line may have %d: shorten it", out.Len(), MaxDocument)
 	}
-	line := &Line{Document: out.Bytes(), Merged: merged, Address: address(merged), Inline: inlineSecrets(&in.Layer, fromXML)}
+	line := &Line{Document: out.Bytes(), Merged: merged, Address: address(merged), Inline: inline}
 	for _, p := range problems {
 		if p.Warning {
 			line.Warnings = append(line.Warnings, sentence(p))

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"github.com/softphone-operator/softphone-operator/account"
@@ -77,73 +76,6 @@ func TestMinimalAccount(t *testing.T) {
 	if string(again.Document) != string(line.Document) {
 		t.Error("the same account renders differently")
 	}
-}
-
-func TestEveryFieldReachesItsNode(t *testing.T) {
-	settings := v1.AccountSettings{}
-	v := reflect.ValueOf(&settings).Elem()
-	want := map[string]string{}
-	for i := range v.NumField() {
-		name := render.NodeName(v.Type().Field(i))
-		if row, ok := account.Lookup(name); !ok || row.Name != name {
-			t.Errorf("field %s mirrors no node of the schema", name)
-		}
-		want[name] = fill(t, name, v.Field(i))
-	}
-	line, doc := rendered(t, v1.AccountLayer{Account: &settings}, values())
-	for name, text := range want {
-		n, ok := doc.Get(name)
-		if !ok || text != "" && n.Value() != text {
-			t.Errorf("%s: got %v, want %q\n%s", name, n, text, line.Document)
-		}
-	}
-	if h := node(t, doc, "headers"); len(h.Children) != 1 || h.Children[0].Name != "header" {
-		t.Errorf("headers: %+v", h)
-	}
-}
-
-// special are the fields whose value has a form of its own.
-var special = map[string]struct {
-	value any
-	text  string
-}{
-	"password":                {&v1.SecretValue{SecretKeyRef: &v1.KeyRef{Name: "alice", Key: "password"}}, secret},
-	"host":                    {ptr.To(v1.HostPort("registrar.test:5070")), "registrar.test:5070"},
-	"proxy":                   {ptr.To(v1.HostPort("10.0.0.1")), "10.0.0.1"},
-	"outboundProxy_host":      {ptr.To(v1.HostPort("edge.test")), "edge.test"},
-	"outboundProxy_transport": {ptr.To(v1.Transport("tcp")), "tcp"},
-	"transport":               {ptr.To(v1.Transport("tls+sip:")), "tls+sip:"},
-	"icm":                     {ptr.To("keepAwake"), "keepAwake"},
-	"natTraversal":            {ptr.To("stunOnly"), "stunOnly"},
-	"contactIP":               {ptr.To("static"), "static"},
-	"forcedContact":           {ptr.To("192.0.2.1"), "192.0.2.1"},
-	"codecOrder":              {v1.CodecList{intstr.FromString("Opus"), intstr.FromInt32(8)}, "103,8"},
-	"codecOrder3G":            {v1.CodecList{intstr.FromString("G729"), intstr.FromString("iLBC")}, "18,102"},
-	"dtmfOrder":               {[]v1.DTMFMethod{"info", "rfc2833"}, "info,rfc2833"},
-	"headers":                 {[]v1.SIPHeader{{Method: "*", Name: "X-Site", Value: `"north" & <south>`}}, ""},
-	"rtpPortRangeEnd":         {ptr.To(int32(20000)), "20000"},
-	"rtpPortRangeStart":       {ptr.To(int32(10000)), "10000"},
-}
-
-// fill sets a field to something its node may hold and gives the XML text expected.
-func fill(t *testing.T, name string, field reflect.Value) string {
-	if s, ok := special[name]; ok {
-		field.Set(reflect.ValueOf(s.value))
-		return s.text
-	}
-	switch field.Interface().(type) {
-	case *bool:
-		field.Set(reflect.ValueOf(ptr.To(true)))
-		return "1"
-	case *int32:
-		field.Set(reflect.ValueOf(ptr.To(int32(1800))))
-		return "1800"
-	case *string:
-		field.Set(reflect.ValueOf(ptr.To("x" + name)))
-		return "x" + name
-	}
-	t.Errorf("field %s has a type no test knows: %s", name, field.Type())
-	return ""
 }
 
 func TestExtraMergeAndXML(t *testing.T) {
