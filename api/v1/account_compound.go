@@ -47,13 +47,13 @@ type DNDEntry struct {
 	// From this time of day, HH:MM.
 	// +required
 	// +kubebuilder:validation:MaxLength=5
-	// +kubebuilder:validation:Pattern=`^([01][0-9]|2[0-3]):[0-5][0-9]$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')",message="must be a time of day, HH:MM from 00:00 to 23:59"
 	From string `json:"from"`
 
 	// To this time of day, HH:MM, its last second included. Before from, the rule runs past midnight.
 	// +required
 	// +kubebuilder:validation:MaxLength=5
-	// +kubebuilder:validation:Pattern=`^([01][0-9]|2[0-3]):[0-5][0-9]$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')",message="must be a time of day, HH:MM from 00:00 to 23:59"
 	To string `json:"to"`
 
 	// Weekdays the rule begins on; none: never.
@@ -76,7 +76,6 @@ type DNDEntry struct {
 
 // Weekday is a day of the week.
 //
-// +kubebuilder:validation:MaxLength=3
 // +kubebuilder:validation:Enum=Mon;Tue;Wed;Thu;Fri;Sat;Sun
 type Weekday string
 
