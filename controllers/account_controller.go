@@ -16,17 +16,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	v1 "github.com/softphone-operator/softphone-operator/api/v1"
-	"github.com/softphone-operator/softphone-operator/controllers/render"
 	"github.com/softphone-operator/softphone-operator/controllers/reports"
 )
 
-// Rights, and why. Get, list, watch: accounts, fleets and agents are what a status is made of.
+// Rights, and why. Get, list, watch: accounts, profiles, fleets and agents are what a status is made of.
 // patch on the status, and nothing else of an account: the rest is the user's.
 // Secrets and ConfigMaps: list and watch are needed for their metadata (a cache
 // without contents), get to read the one that an account refers to. Events: what
 // happened to a line.
 //
-// +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphoneaccounts;softphonefleets,verbs=list;watch
+// +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphoneaccounts;softphoneprofiles;softphonefleets,verbs=list;watch
 // +kubebuilder:rbac:groups=voip.softphone.dev,resources=softphoneaccounts/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -98,6 +97,7 @@ func (r *accountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1.SoftphoneAccount{}). // its own writes too: what was decided from an older status is decided again
 		Watches(&v1.SoftphoneAccount{}, lookup.rivals()).
 		Watches(&v1.SoftphoneFleet{}, lookup.accountsOfFleet(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1.SoftphoneProfile{}, lookup.accountsOfProfile(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1.SoftphoneAgent{}, lookup.linesOfAgent()).
 		WatchesMetadata(&corev1.Secret{}, lookup.accountsOfSecret()).
 		WatchesMetadata(&corev1.ConfigMap{}, lookup.accountsOfConfigMap()).
@@ -108,7 +108,12 @@ func (r *accountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 
 // gather reads everything an account's status is decided from.
 func (r *accountReconciler) gather(ctx context.Context, acc *v1.SoftphoneAccount) (accountFacts, error) {
-	f := accountFacts{account: acc, now: time.Now(), passwordSource: render.PasswordSource(&acc.Spec.AccountLayer)}
+	f := accountFacts{account: acc, now: time.Now()}
+	l, err := r.objects.layers(ctx, acc)
+	if err != nil {
+		return f, err
+	}
+	f.passwordSource = l.passwordSource()
 	fleet, found, err := fleetOf(ctx, r.Client, acc.Namespace, acc.FleetName())
 	if err != nil {
 		return f, err

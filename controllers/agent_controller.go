@@ -124,6 +124,7 @@ func (r *agentReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Owns(&corev1.Pod{}).
 		Watches(&v1.SoftphoneAgent{}, lookup.peersOfAgent()).
 		Watches(&v1.SoftphoneAccount{}, lookup.agentsOfAccount()).
+		Watches(&v1.SoftphoneProfile{}, lookup.agentsOfProfile(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1.SoftphoneFleet{}, lookup.agentsOfFleet(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Node{}, lookup.agentsOnNode()).
 		WatchesMetadata(&corev1.Secret{}, lookup.agentsOfReferenced(indexSecret)).

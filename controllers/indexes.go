@@ -14,8 +14,9 @@ import (
 
 // Indexes of the cache.
 const (
-	indexSecret    = "refs.secret"    // accounts, and fleets, by the Secrets they refer to
-	indexConfigMap = "refs.configMap" // accounts, and fleets, by the ConfigMaps they refer to
+	indexSecret    = "refs.secret"    // accounts, profiles and fleets by the Secrets they refer to
+	indexConfigMap = "refs.configMap" // accounts, profiles and fleets by the ConfigMaps they refer to
+	indexProfile   = "profile"        // accounts and fleets by the profiles they name
 	indexFleet     = "fleet"          // accounts and agents by fleet
 	indexAddress   = "address"        // accounts by address of record
 	indexLine      = "line"           // agents by the lines bound to them
@@ -32,6 +33,10 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1.SoftphoneAccount{}, indexConfigMap, referenced(render.ConfigMap)},
 		{&v1.SoftphoneFleet{}, indexSecret, referenced(render.Secret)},
 		{&v1.SoftphoneFleet{}, indexConfigMap, referenced(render.ConfigMap)},
+		{&v1.SoftphoneProfile{}, indexSecret, referenced(render.Secret)},
+		{&v1.SoftphoneProfile{}, indexConfigMap, referenced(render.ConfigMap)},
+		{&v1.SoftphoneAccount{}, indexProfile, func(o client.Object) []string { return profileNames(o.(*v1.SoftphoneAccount).Spec.Profiles) }},
+		{&v1.SoftphoneFleet{}, indexProfile, func(o client.Object) []string { return profileNames(o.(*v1.SoftphoneFleet).Spec.Profiles) }},
 		{&v1.SoftphoneAccount{}, indexFleet, func(o client.Object) []string { return []string{o.(*v1.SoftphoneAccount).FleetName()} }},
 		{&v1.SoftphoneAccount{}, indexAddress, func(o client.Object) []string { return nonEmpty(addressOf(o.(*v1.SoftphoneAccount))) }},
 		{&v1.SoftphoneAgent{}, indexFleet, func(o client.Object) []string { return []string{o.(*v1.SoftphoneAgent).Spec.Fleet} }},
@@ -57,8 +62,11 @@ func referenced(kind render.Kind) client.IndexerFunc {
 	}
 }
 
-// referencesOf an account or a fleet.
+// referencesOf an account, a profile or a fleet.
 func referencesOf(o client.Object) []render.Reference {
+	if profile, ok := o.(*v1.SoftphoneProfile); ok {
+		return render.References(&profile.Spec.AccountLayer)
+	}
 	if fleet, ok := o.(*v1.SoftphoneFleet); ok {
 		return render.TLSReferences(render.TLSOf(nil, fleet.Spec.TLS))
 	}

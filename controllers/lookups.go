@@ -117,11 +117,14 @@ func (l lookups) fleets(ctx context.Context, namespace, index, key string) []v1.
 }
 
 // referring gives the accounts that an object under an index is part of: those
-// that refer to it, and those of the fleets that do.
+// that refer to it, and those of the profiles and fleets that do.
 func (l lookups) referring(ctx context.Context, namespace, index, name string) requests {
 	out := accountRequests(l.accounts(ctx, namespace, index, name))
 	for _, f := range l.fleets(ctx, namespace, index, name) {
 		out = append(out, accountRequests(l.accounts(ctx, namespace, indexFleet, f.Name))...)
+	}
+	for _, p := range l.profiles(ctx, namespace, index, name) {
+		out = append(out, accountRequests(l.withProfile(ctx, namespace, p.Name))...)
 	}
 	return out
 }
@@ -226,15 +229,15 @@ func (l lookups) agentsOfAccount() handler.EventHandler {
 }
 
 // agentsOfReferenced: the agents of the lines of the accounts that refer to an
-// object, and of the fleets that do.
+// object, and of the profiles and fleets that do.
 func (l lookups) agentsOfReferenced(index string) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) requests {
 		if agent := o.GetLabels()[podspec.LabelAgent]; agent != "" {
 			return requests{request(o.GetNamespace(), agent)}
 		}
-		var out requests
-		for _, acc := range l.accounts(ctx, o.GetNamespace(), index, o.GetName()) {
-			out = append(out, agentRequests(l.agents(ctx, acc.Namespace, indexLine, acc.Name))...)
+		out := l.agentsOfLines(ctx, l.accounts(ctx, o.GetNamespace(), index, o.GetName()))
+		for _, p := range l.profiles(ctx, o.GetNamespace(), index, o.GetName()) {
+			out = append(out, l.agentsOfLines(ctx, l.withProfile(ctx, p.Namespace, p.Name))...)
 		}
 		for _, f := range l.fleets(ctx, o.GetNamespace(), index, o.GetName()) {
 			out = append(out, agentRequests(l.agents(ctx, f.Namespace, indexFleet, f.Name))...)

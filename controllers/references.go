@@ -133,12 +133,19 @@ func (o objects) read(ctx context.Context, key types.NamespacedName, kind render
 
 // render makes the line of an account as it is now, in a fleet with this TLS.
 func (o objects) render(ctx context.Context, acc *v1.SoftphoneAccount, fleet *v1.TLS) (*render.Line, error) {
-	values, err := o.values(ctx, acc.Namespace, render.References(&acc.Spec.AccountLayer))
+	l, err := o.layers(ctx, acc)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.failure(); err != nil {
+		return nil, err
+	}
+	values, err := o.values(ctx, acc.Namespace, l.references())
 	if err != nil {
 		return nil, err
 	}
 	return render.Render(render.Input{
-		Name: acc.Name, Layer: acc.Spec.AccountLayer, Below: render.BuiltIn(), Values: values, OwnTLS: acc.Spec.TLS != nil,
+		Name: acc.Name, Layer: acc.Spec.AccountLayer, Below: render.BuiltIn(), Profiles: l.rendered(), Values: values, OwnTLS: acc.Spec.TLS != nil,
 		Material: func() (*render.Material, []string, error) {
 			return o.material(ctx, acc.Namespace, render.TLSOf(acc.Spec.TLS, fleet))
 		},
@@ -167,7 +174,7 @@ func (o objects) material(ctx context.Context, namespace string, t v1.TLS) (*ren
 
 // made tells two inputs of a rendering apart without reading a secret.
 type made struct {
-	// document is about the account and what it refers to.
+	// document is about the account, its profiles and what they refer to.
 	document string
 	// tls is about what TLS connections are made with; it concerns lines that have some.
 	tls string
@@ -175,7 +182,11 @@ type made struct {
 
 // made of what the account, in a fleet with this TLS, would be now.
 func (o objects) made(ctx context.Context, acc *v1.SoftphoneAccount, fleet *v1.TLS) (made, error) {
-	versions, err := o.versions(ctx, acc.Namespace, render.References(&acc.Spec.AccountLayer))
+	l, err := o.layers(ctx, acc)
+	if err != nil {
+		return made{}, err
+	}
+	versions, err := o.versions(ctx, acc.Namespace, l.references())
 	if err != nil {
 		return made{}, err
 	}
@@ -185,7 +196,7 @@ func (o objects) made(ctx context.Context, acc *v1.SoftphoneAccount, fleet *v1.T
 		return made{}, err
 	}
 	return made{
-		document: digest(append([]any{render.Version, acc.UID, acc.Generation}, listed(versions)...)),
+		document: digest(append(append([]any{render.Version}, l.identity()...), listed(versions)...)),
 		tls:      digest(append([]any{t}, listed(of)...)),
 	}, nil
 }

@@ -108,8 +108,7 @@ type AccountSettings struct {
 
 	// OutboundProxy_transport: transport to the outbound proxy; empty: transport.
 	// +optional
-	// +kubebuilder:validation:Enum="";udp;tcp;tls;"tls+sip:"
-	OutboundProxy_transport *string `json:"outboundProxy_transport,omitempty"`
+	OutboundProxy_transport *Transport `json:"outboundProxy_transport,omitempty"`
 
 	// VoiceMailNumber: number dialled for voicemail.
 	// +optional
@@ -572,8 +571,7 @@ type AccountSettings struct {
 
 	// BgrTransport: transport in the background.
 	// +optional
-	// +kubebuilder:validation:Enum="";udp;tcp;tls;"tls+sip:"
-	BgrTransport *string `json:"bgrTransport,omitempty"`
+	BgrTransport *Transport `json:"bgrTransport,omitempty"`
 
 	// PushNAT: NAT handling of the push relay; default true.
 	// +optional

@@ -160,7 +160,7 @@ func (in *AccountSettings) DeepCopyInto(out *AccountSettings) {
 	}
 	if in.OutboundProxy_transport != nil {
 		in, out := &in.OutboundProxy_transport, &out.OutboundProxy_transport
-		*out = new(string)
+		*out = new(Transport)
 		**out = **in
 	}
 	if in.VoiceMailNumber != nil {
@@ -642,7 +642,7 @@ func (in *AccountSettings) DeepCopyInto(out *AccountSettings) {
 	}
 	if in.BgrTransport != nil {
 		in, out := &in.BgrTransport, &out.BgrTransport
-		*out = new(string)
+		*out = new(Transport)
 		**out = **in
 	}
 	if in.PushNAT != nil {

@@ -36,7 +36,7 @@ func decode(s *v1.AccountSettings, f Field, n *account.Node) bool {
 	if !ok {
 		return false
 	}
-	back := encode(n.Name, value)
+	back := encodeNode(n.Name, value)
 	if written(&back) != written(n) {
 		return false
 	}

@@ -64,7 +64,7 @@ func addSettings(doc *account.Document, s *v1.AccountSettings, values Values) er
 			set(doc, f.Node, text)
 			continue
 		}
-		doc.Nodes = append(doc.Nodes, encode(f.Node, field))
+		doc.Nodes = append(doc.Nodes, encodeNode(f.Node, field))
 	}
 	return nil
 }
@@ -182,7 +182,7 @@ func inlineSecrets(l *v1.AccountLayer, fromXML *account.Document) []string {
 			case isSecret:
 				isSecret = value.Value != nil && *value.Value != ""
 			default:
-				n := encode(f.Node, field)
+				n := encodeNode(f.Node, field)
 				isSecret = n.HoldsSecret()
 			}
 			if isSecret {

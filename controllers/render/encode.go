@@ -16,8 +16,8 @@ import (
 // weekdays in the order of their bits: 1 Monday … 64 Sunday.
 var weekdays = []v1.Weekday{"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"}
 
-// encode makes the node of a field that is set and no secret.
-func encode(node string, field reflect.Value) account.Node {
+// encodeNode makes the node of a field that is set and no secret.
+func encodeNode(node string, field reflect.Value) account.Node {
 	n := account.Node{Name: node}
 	switch value := field.Interface().(type) {
 	case []v1.SIPHeader:

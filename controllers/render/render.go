@@ -38,7 +38,8 @@ type Input struct {
 	Values Values
 	// OwnTLS: the account itself says what its TLS connections are made with.
 	OwnTLS bool
-	// Material gives what TLSOf the account refers to, with warnings (ReadMaterial); it is asked of lines with TLS alone.
+	// Material gives what TLSOf the account refers to, with warnings (ReadMaterial); it is asked of lines with TLS
+	// alone, and by nobody when it is nil.
 	Material func() (*Material, []string, error)
 }
 
@@ -102,7 +103,7 @@ func Render(in Input) (*Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	return finish(merged, inline)
+	return finish(in, merged, inline)
 }
 
 // Merged is the account of all layers, with the provenance of every value and what
@@ -169,7 +170,7 @@ func gui(doc *account.Document) account.Layer {
 }
 
 // finish judges the merged document and writes it.
-func finish(merged *account.Document, inline []string) (*Line, error) {
+func finish(in Input, merged *account.Document, inline []string) (*Line, error) {
 	problems := merged.Validate(account.Authored)
 	if errs := account.Errors(problems); len(errs) > 0 {
 		return nil, fail(v1.ReasonInvalidAccount, "%s", sentences(errs))
@@ -200,6 +201,9 @@ func secure(in Input, merged *account.Document, line *Line) error {
 			line.Warnings = append(line.Warnings, "spec.tls: the line's transport is not TLS, so nothing is made with it")
 		}
 		return nil
+	}
+	if in.Material == nil {
+		return nil // nobody wants to know
 	}
 	var err error
 	var warnings []string

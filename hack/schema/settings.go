@@ -117,7 +117,7 @@ func goType(row account.Row) (string, []string) {
 	case account.KindInt, account.KindIntEmpty:
 		return "*int32", bounds(row)
 	case account.KindEnum:
-		if slices.Contains(row.Enum, "tls+sip:") && !row.MayBeEmpty {
+		if slices.Contains(row.Enum, "tls+sip:") {
 			return "*Transport", nil
 		}
 		return "*string", []string{"kubebuilder:validation:Enum=" + enum(row)}
