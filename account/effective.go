@@ -50,23 +50,32 @@ func collectFields(t reflect.Type, prefix string, path []int, into map[string][]
 	}
 }
 
+// defaults is the account that says nothing. Accounts are never written to, so what
+// they do not say themselves is its: its lists are there once, not once an account.
+var defaults = sync.OnceValue(func() *Account {
+	a := &Account{}
+	v := reflect.ValueOf(a).Elem()
+	for _, b := range bindings() {
+		if b.row.Kind != KindSubtree {
+			setField(v.FieldByIndex(b.field), b.row, b.row.Default)
+		}
+	}
+	return a
+})
+
 func effective(d *Document) *Account {
 	nodes := map[string]*Node{}
 	migrated := migrate(d.Nodes)
 	for i := range migrated {
 		nodes[migrated[i].Name] = &migrated[i]
 	}
-	a := &Account{}
+	a := new(Account)
+	*a = *defaults()
 	v := reflect.ValueOf(a).Elem()
 	for _, b := range bindings() {
-		if b.row.Kind == KindSubtree {
-			continue
+		if n := nodes[b.row.Name]; n != nil && b.row.Kind != KindSubtree {
+			setField(v.FieldByIndex(b.field), b.row, usable(b.row, n))
 		}
-		text := b.row.Default
-		if n := nodes[b.row.Name]; n != nil {
-			text = usable(b.row, n)
-		}
-		setField(v.FieldByIndex(b.field), b.row, text)
 	}
 	a.setCompounds(nodes)
 	a.OpusOptions.expand()
@@ -95,16 +104,19 @@ func setField(f reflect.Value, row *Row, text string) {
 	case *bool:
 		*p = text == "1"
 	case **int:
+		*p = nil
 		if v, ok := parseInt(text); ok {
 			*p = &v
 		}
 	case **bool:
+		*p = nil
 		if b, ok := parseBool(text); ok {
 			*p = &b
 		}
 	case *[]string:
 		*p = splitCSV(text)
 	case *[]int:
+		*p = nil
 		for _, item := range splitCSV(text) {
 			if v, ok := parseInt(item); ok && slices.Contains(row.Enum, item) {
 				*p = append(*p, v)
