@@ -112,9 +112,12 @@ func (s *Source) material(read *reading, named delivery.TLS, known map[string]*C
 			client = s.client
 		}
 	}
-	m := material{named: named, files: map[string][]byte{}}
-	maps.Copy(m.files, roots.files)
-	maps.Copy(m.files, client.files)
+	m := material{named: named}
+	if len(roots.files)+len(client.files) > 0 {
+		m.files = map[string][]byte{}
+		maps.Copy(m.files, roots.files)
+		maps.Copy(m.files, client.files)
+	}
 	name := ""
 	if roots.sum+client.sum != "" {
 		name = roots.sum + "." + client.sum

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/softphone-operator/softphone-operator/delivery"
@@ -65,21 +64,26 @@ func readDir(dir, caFile string, inForce delivery.Agent) (rawFiles, error) {
 // something changed, and costs no reading.
 func stamp(dir, caFile string) string {
 	generation := resolve(dir)
-	var b strings.Builder
-	if info, err := os.Stat(caFile); err == nil {
-		fmt.Fprintf(&b, "%d %d|", info.Size(), info.ModTime().UnixNano())
+	seen := sha256.New()
+	see := func(path string) {
+		if info, err := os.Stat(path); err == nil {
+			fmt.Fprintf(seen, "%d:%s%d %d|", len(path), path, info.Size(), info.ModTime().UnixNano())
+		}
 	}
-	b.WriteString(generation)
+	see(caFile)
+	if generation != dir {
+		// A mounted volume is never written to, only replaced as a whole.
+		see(generation)
+		return string(seen.Sum(nil))
+	}
 	entries, err := os.ReadDir(generation)
 	if err != nil {
 		return ""
 	}
 	for _, e := range entries {
-		if info, err := os.Stat(filepath.Join(generation, e.Name())); err == nil {
-			fmt.Fprintf(&b, "|%s %d %d", e.Name(), info.Size(), info.ModTime().UnixNano())
-		}
+		see(filepath.Join(generation, e.Name()))
 	}
-	return b.String()
+	return string(seen.Sum(nil))
 }
 
 // resolve gives the directory that holds the files now.
@@ -150,9 +154,15 @@ func readFile(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("not a regular file")
 	}
-	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err == nil && len(content) > maxFileBytes {
-		err = fmt.Errorf("larger than %d bytes", maxFileBytes)
+	if info.Size() > maxFileBytes {
+		return nil, fmt.Errorf("larger than %d bytes", maxFileBytes)
 	}
-	return content, err
+	// Contents are kept: no larger than they are. What is written meanwhile is read
+	// when the directory is looked at again.
+	content := make([]byte, info.Size())
+	n, err := io.ReadFull(f, content)
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return content[:n], err
 }
