@@ -501,7 +501,7 @@ func TestAttemptsAreCountedWhenTheyEnd(t *testing.T) {
 		{"the next attempt begins", registration.Status{Retry: now}, registration.Status{}, false},
 		{"un-registered", registration.Status{ExpiresAt: now}, registration.Status{State: delivery.Disabled}, false},
 	} {
-		if _, ended := attemptEnded(c.before, c.now); ended != c.ended {
+		if ended := attemptOf(c.before).ended(c.now); ended != c.ended {
 			t.Errorf("%s: ended = %v", c.says, ended)
 		}
 	}

@@ -49,9 +49,9 @@ func (l *line) incarnate(t *target) (*incarnation, error) {
 // binding is the line's relation to its server: trunks have one that does not register.
 func (in *incarnation) binding(l *line) registration.Binding {
 	if in.target.Load().Row.Trunk {
-		return registration.NewTrunk(in.registrationConfig(l), l.env.endpoint, l.onRegistration(in))
+		return registration.NewTrunk(in.registrationConfig(l), l.env.endpoint, l.onRegistration())
 	}
-	return registration.New(in.registrationConfig(l), l.env.endpoint, l.onRegistration(in))
+	return registration.New(in.registrationConfig(l), l.env.endpoint, l.onRegistration())
 }
 
 // update puts another target in force.

@@ -56,15 +56,12 @@ type order struct {
 type line struct {
 	name string
 	env  *environment
-	log  *slog.Logger
 	life context.Context // ends when the agent has ended
 
-	mu     sync.Mutex
-	order  order
-	status registration.Status // newest of the current incarnation
-	from   *incarnation        // whose status that is
-	news   bool                // there is something to look at
-	over   bool                // nothing is looked at any more
+	mu    sync.Mutex
+	order order
+	news  bool // there is something to look at
+	over  bool // nothing is looked at any more
 	// borrowed counts those who wait to place a call on a line that registers for it.
 	borrowed int
 	walking  chan struct{} // closed when the goroutine ends; nil: there is none
@@ -74,7 +71,6 @@ type line struct {
 	applied    *target
 	stopped    bool // an order to stop was carried out
 	retired    []*incarnation
-	shown      registration.Status
 	server     *shownCertificate // nil without TLS
 	look       *time.Timer       // pokes later
 
@@ -86,8 +82,11 @@ type line struct {
 }
 
 func newLine(life context.Context, name string, env *environment) *line {
-	return &line{name: name, env: env, log: env.log.With("line", name), life: life}
+	return &line{name: name, env: env, life: life}
 }
+
+// log is the agent's, with the line's name. A line at rest has none.
+func (l *line) log() *slog.Logger { return l.env.log.With("line", l.name) }
 
 // tell gives the line another order and returns at once.
 func (l *line) tell(o order) {
@@ -109,26 +108,28 @@ func (l *line) poke() {
 }
 
 // onRegistration is called from the registration's goroutine after every change.
-func (l *line) onRegistration(in *incarnation) func(registration.Status) {
-	var before registration.Status
+func (l *line) onRegistration() func(registration.Status) {
+	var before attempt
 	return func(s registration.Status) {
-		if code, ended := attemptEnded(before, s); ended {
-			l.env.metrics.RegistrationAttempt(l.name, code)
+		if before.ended(s) {
+			l.env.metrics.RegistrationAttempt(l.name, s.LastCode)
 		}
-		before = s
-		l.mu.Lock()
-		l.status, l.from = s, in
-		l.mu.Unlock()
+		before = attemptOf(s)
 		l.poke()
 	}
 }
 
-// attemptEnded tells from two statuses whether a REGISTER exchange ended
-// between them: a success moves the expiry, a failure the next attempt.
-func attemptEnded(before, now registration.Status) (code int, ended bool) {
-	succeeded := !now.ExpiresAt.IsZero() && !now.ExpiresAt.Equal(before.ExpiresAt)
-	failed := !now.Retry.IsZero() && !now.Retry.Equal(before.Retry)
-	return now.LastCode, succeeded || failed
+// attempt is what a status says of the last REGISTER exchange: a success moves the
+// expiry, a failure the next attempt.
+type attempt struct{ expires, retry time.Time }
+
+func attemptOf(s registration.Status) attempt { return attempt{s.ExpiresAt, s.Retry} }
+
+// ended tells whether another exchange ended since.
+func (a attempt) ended(now registration.Status) bool {
+	succeeded := !now.ExpiresAt.IsZero() && !now.ExpiresAt.Equal(a.expires)
+	failed := !now.Retry.IsZero() && !now.Retry.Equal(a.retry)
+	return succeeded || failed
 }
 
 // onCall is called from a call's goroutine after every change of it.
@@ -185,7 +186,7 @@ func (l *line) carryOut(ctx context.Context, o order) {
 	case o.target != l.applied:
 		act, why := compare(l.applied, o.target)
 		if act != nothing {
-			l.log.Info("account taken over", "effect", act.String(), "because", strings.Join(why, " "))
+			l.log().Info("account taken over", "effect", act.String(), "because", strings.Join(why, " "))
 		}
 		if act == restart {
 			l.retire(ctx, time.Now().Add(l.env.inFlight))
@@ -208,7 +209,7 @@ func (l *line) enforce(o order) {
 	if in == nil {
 		var err error
 		if in, err = l.incarnate(l.applied); err != nil {
-			l.log.Error("line not started", "error", err)
+			l.log().Error("line not started", "error", err)
 			return
 		}
 		l.current.Store(in)
@@ -258,7 +259,7 @@ func (l *line) enforceCalls(in *incarnation, o order) {
 
 func (l *line) unregister(ctx context.Context, in *incarnation) {
 	if err := in.reg.Stop(ctx); err != nil {
-		l.log.Warn("binding left to expire", "error", err)
+		l.log().Warn("binding left to expire", "error", err)
 	}
 }
 

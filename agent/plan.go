@@ -33,7 +33,7 @@ func (a action) String() string {
 // target is what one line shall be: its account and what of the agent's settings concerns it.
 type target struct {
 	provisioning.Line
-	settings settings
+	settings *settings // of all lines of a snapshot
 }
 
 // settings are the agent-wide settings of a line.
@@ -46,8 +46,8 @@ type settings struct {
 	destinations    delivery.Destinations
 }
 
-func settingsOf(a delivery.Agent) settings {
-	return settings{
+func settingsOf(a delivery.Agent) *settings {
+	return &settings{
 		network: a.Network, incomingMode: a.IncomingCallMode,
 		noAnswerSeconds: a.NoAnswerSeconds, drainSeconds: a.DrainSeconds, caps: a.Caps, destinations: a.Destinations,
 	}

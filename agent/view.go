@@ -15,6 +15,14 @@ type view struct {
 	status control.LineStatus
 }
 
+// shown is what was published last; zero when nothing is.
+func (l *line) shown() control.LineStatus {
+	if v := l.published.Load(); v != nil {
+		return v.status
+	}
+	return control.LineStatus{}
+}
+
 // publish shows the line's truth to report, metrics and status.
 func (l *line) publish(o order) {
 	in := l.current.Load()
@@ -23,28 +31,25 @@ func (l *line) publish(o order) {
 		l.env.hub.RemoveLine(l.name)
 		return
 	}
-	l.mu.Lock()
-	s := l.status
-	if l.from != in {
-		s = registration.Status{State: delivery.Idle, Since: since(l.shown, delivery.Idle)}
+	s, before := in.reg.Status(), l.shown()
+	if s.State == delivery.Idle {
+		s.Since = since(before, delivery.Idle) // it idles since before it was made anew
 	}
-	l.mu.Unlock()
 	standing := standingOf(l.applied)
 	if !standing.register && !in.started || o.stopping {
-		s = unregistered(s, standing, o, l.shown)
-		l.logStanding(s)
+		s = unregistered(s, standing, o, before)
+		l.logStanding(s, before)
 	}
-	l.shown = s
 	v := &view{status: l.lineStatus(in, s)}
 	l.published.Store(v)
 	l.env.metrics.Line(l.name, v.status.State)
 	l.env.metrics.Certificates(l.name, v.status.Certificates)
-	l.env.expiry.note(l.log, v.status.Certificates, v.status.Server, time.Now())
+	l.env.expiry.note(l.log(), v.status.Certificates, v.status.Server, time.Now())
 	l.env.hub.SetLine(reportOf(v.status))
 }
 
 // unregistered is the status of a line that is not to be registered.
-func unregistered(s registration.Status, why standing, o order, before registration.Status) registration.Status {
+func unregistered(s registration.Status, why standing, o order, before control.LineStatus) registration.Status {
 	if s.Contact != "" && s.State == delivery.Registered {
 		return s // the binding could not be removed yet
 	}
@@ -61,7 +66,7 @@ func unregistered(s registration.Status, why standing, o order, before registrat
 }
 
 // since is when a state that we made up began: now, unless it was shown before.
-func since(before registration.Status, now delivery.State) time.Time {
+func since(before control.LineStatus, now delivery.State) time.Time {
 	if before.State == now {
 		return before.Since
 	}
@@ -70,15 +75,15 @@ func since(before registration.Status, now delivery.State) time.Time {
 
 // logStanding tells the log why a line does not register, once. What becomes of
 // those that do, the registration tells itself.
-func (l *line) logStanding(s registration.Status) {
-	if s.State == l.shown.State && s.LastReason == l.shown.LastReason {
+func (l *line) logStanding(s registration.Status, before control.LineStatus) {
+	if s.State == before.State && s.LastReason == before.LastReason {
 		return
 	}
 	level := slog.LevelInfo
 	if s.Problem != "" {
 		level = slog.LevelWarn
 	}
-	l.log.Log(context.Background(), level, "line does not register", "reason", s.LastReason)
+	l.log().Log(context.Background(), level, "line does not register", "reason", s.LastReason)
 }
 
 func (l *line) lineStatus(in *incarnation, s registration.Status) control.LineStatus {

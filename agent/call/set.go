@@ -69,8 +69,7 @@ type inviteKey struct {
 
 // NewSet makes a Set without calls.
 func NewSet(o Options) *Set {
-	s := &Set{running: make(map[string]*call), dialogs: make(map[dialogKey]*call), invites: make(map[inviteKey]*call)}
-	s.stopped, s.stop = context.WithCancel(context.Background())
+	s := new(Set) // most lines have no call most of the time: the maps are made for the first
 	s.Update(o)
 	return s
 }
@@ -182,6 +181,10 @@ func (d Dial) validate() error {
 
 // reserve makes a call known before it runs. The set is locked; launch follows.
 func (s *Set) reserve(ctx context.Context, c *call) {
+	if s.running == nil {
+		s.running, s.dialogs, s.invites = make(map[string]*call), make(map[dialogKey]*call), make(map[inviteKey]*call)
+		s.stopped, s.stop = context.WithCancel(context.Background())
+	}
 	s.running[c.rec.ID] = c
 	s.dialogs[dialogKey{c.rec.CallID, c.tag}] = c
 	if c.inviteKey != (inviteKey{}) {
@@ -316,6 +319,8 @@ func (s *Set) Close(reason string) {
 	case <-done:
 	case <-timer.C:
 	}
-	s.stop()
+	if s.stop != nil {
+		s.stop()
+	}
 	<-done
 }
