@@ -437,9 +437,7 @@ func TestBrokenAgentJSONAtTheStartRunsNothing(t *testing.T) {
 	}
 	g.put("agent.json", "{}")
 	g.awaitState("alice", delivery.Registered)
-	if ready, missing := g.Ready(); !ready || missing != "" {
-		t.Errorf("ready %v, missing %q", ready, missing)
-	}
+	eventually(t, func() bool { ready, missing := g.Ready(); return ready && missing == "" })
 }
 
 func eventually(t *testing.T, holds func() bool) {

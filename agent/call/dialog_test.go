@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/agent/ua"
 )
 
 func message(t *testing.T, lines ...string) sip.Message {
@@ -135,6 +137,21 @@ func TestParseTarget(t *testing.T) {
 		}
 		if got != want || (err != nil) != (want == "") || err != nil && !errors.Is(err, ErrBadTarget) {
 			t.Errorf("%q: got %q, %v; want %q", to, got, err, want)
+		}
+	}
+}
+
+func TestSecureTargetOfALine(t *testing.T) {
+	for _, row := range []struct {
+		transport ua.Transport
+		to, want  string
+	}{
+		{ua.TLS, "sips:bob@b.test", "sips:bob@b.test"}, {ua.TLS, "SIPS:bob:x@b.test;p=1?h=2", "sips:bob@b.test;p=1"}, {ua.TLS, "2000", "sip:2000@pbx.test"},
+		{ua.TLS, "sips:", ""}, {ua.TCP, "sips:bob@b.test", ""}, {ua.UDP, "sips:bob@b.test", ""},
+	} {
+		u, err := targetOf(row.to, "pbx.test", ua.Link{Transport: row.transport})
+		if (err != nil) != (row.want == "") || err == nil && u.String() != row.want {
+			t.Errorf("%s over %s: %s, %v; want %q", row.to, row.transport, u.String(), err, row.want)
 		}
 	}
 }

@@ -130,7 +130,7 @@ func allow(o Options) []sip.RequestMethod {
 func (s *Set) Dial(ctx context.Context, d Dial) (id string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	target, err := parseTarget(d.To, s.opts.Account.Host)
+	target, err := targetOf(d.To, s.opts.Account.Host, s.opts.Link)
 	if err != nil {
 		return "", err
 	}

@@ -24,8 +24,8 @@ func parseTarget(to, host string) (sip.Uri, error) {
 	case "sip":
 		return parseSIP(to)
 	case "sips":
-		// "TLS MUST be used" all the way (RFC 3261 §19.1): not over the UDP we have.
-		return sip.Uri{}, fmt.Errorf("%w: sips needs TLS, and calls go out by UDP: %q", ErrBadTarget, clip(to))
+		// TLS all the way (RFC 3261 §19.1): not from a line without.
+		return sip.Uri{}, fmt.Errorf("%w: sips needs a line with TLS: %q", ErrBadTarget, clip(to))
 	case "tel":
 		number, _, _ := strings.Cut(rest, ";")
 		return parseTarget(number, host)
@@ -38,6 +38,17 @@ func parseTarget(to, host string) (sip.Uri, error) {
 		return sip.Uri{}, fmt.Errorf("%w: %q", ErrBadTarget, clip(to))
 	}
 	return ua.URI(user, host), nil
+}
+
+// targetOf is parseTarget for a line, which may have TLS.
+func targetOf(to, host string, link ua.Link) (sip.Uri, error) {
+	scheme, rest, _ := strings.Cut(strings.TrimSpace(to), ":")
+	if link.Transport != ua.TLS || !strings.EqualFold(scheme, "sips") {
+		return parseTarget(to, host)
+	}
+	u, err := parseTarget("sip:"+rest, host)
+	u.Scheme = "sips"
+	return u, err
 }
 
 func parseSIP(s string) (sip.Uri, error) {

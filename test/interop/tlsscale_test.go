@@ -11,7 +11,8 @@ import (
 
 // registeredOverTLS runs an agent with n lines over TLS and waits until all are
 // registered; each has a domain, and so a connection, of its own, or all share one.
-func registeredOverTLS(t *testing.T, n int, share bool) (a *softphone, s site) {
+// more is its agent.json, if any.
+func registeredOverTLS(t *testing.T, n int, share bool, more ...string) (a *softphone, s site) {
 	t.Helper()
 	users, domains := make([]string, n), make([]string, n)
 	for i := range n {
@@ -28,6 +29,9 @@ func registeredOverTLS(t *testing.T, n int, share bool) (a *softphone, s site) {
 	cert, key := ca.files(t, names...)
 	r, _ := registrar(t, kamailio.Config{TLS: &kamailio.TLS{CertFile: cert, KeyFile: key}, Domains: names}, users...)
 	files := map[string]string{"ca.crt": ca.pem}
+	if len(more) > 0 {
+		files["agent.json"] = more[0]
+	}
 	for i, u := range users {
 		files[u+".xml"] = accountXML(u, "secret-"+u, domains[i], "<transport>tls</transport>", "<proxy>"+r.TLSAddr().String()+"</proxy>")
 	}
@@ -72,7 +76,57 @@ func TestMemoryOfLinesOverTLS(t *testing.T) {
 			rest = perLine()
 			return rest < c.most, fmt.Sprintf("%.1f kB a line", rest)
 		})
+		registrationPage.Measured(t, "memory of a registered TLS line, "+c.says, "%d lines: %.1f kB RSS a line right after registration, %.1f at rest", c.lines, after, rest)
 		said = append(said, fmt.Sprintf("%d lines %s: %.1f kB RSS a line after registration, %.1f at rest", c.lines, c.says, after, rest))
 	}
 	outcome(t, "kamailio/tls", "%s", strings.Join(said, "; "))
+}
+
+// TestRotationOfManyLines: a bundle that two hundred lines share is replaced. They move
+// to one new connection at the pace that their registrar is to be asked at, and none
+// is missing there at any time.
+func TestRotationOfManyLines(t *testing.T) {
+	t.Parallel()
+	const lines, pace = 200, 50
+	a, s := registeredOverTLS(t, lines, true, fmt.Sprintf(`{"registrar":{"requestsPerSecond":%d}}`, pace))
+	seqs := func() map[string]int {
+		all, err := s.Dump(t.Context())
+		must(t, err)
+		seqs := map[string]int{}
+		for _, b := range all {
+			seqs[b.AOR] = b.CSeq
+		}
+		return seqs
+	}
+	before := seqs()
+	if len(before) != lines {
+		t.Fatalf("%d lines are bound", len(before))
+	}
+	began := time.Now()
+	a.put("ca.crt", s.ca+newIssuer(t).pem)
+	lookEvery(t, 50*time.Millisecond, "all lines are bound by a REGISTER of now", func() (bool, string) {
+		now, n := seqs(), 0
+		for line, seq := range before {
+			if now[line] == 0 {
+				t.Fatalf("%s is bound no more", line)
+			}
+			if now[line] > seq {
+				n++
+			}
+		}
+		return n == lines, fmt.Sprintf("%d are", n)
+	})
+	took := time.Since(began)
+	for _, l := range a.status().Lines {
+		if l.State != "registered" {
+			t.Errorf("%+v", l)
+		}
+	}
+	if n := strings.Count(a.Log(), "msg=connected"); n != 2 {
+		t.Errorf("%d connections were made, one before and one after are needed", n)
+	}
+	if limit := time.Duration(lines-2*pace) * time.Second / pace; took < limit {
+		t.Errorf("%d lines moved within %s, at %d a second that takes %s and longer", lines, took, pace, limit)
+	}
+	outcome(t, "kamailio/tls", "bundle of %d lines rotated: one new connection, all bound anew after %s (at most %d REGISTERs a second), none missing meanwhile", lines, ms(took), pace)
 }
