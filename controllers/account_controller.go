@@ -96,6 +96,7 @@ func (r *accountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("account").
 		For(&v1.SoftphoneAccount{}). // its own writes too: what was decided from an older status is decided again
 		Watches(&v1.SoftphoneAccount{}, lookup.rivals()).
+		Watches(&v1.SoftphoneFleet{}, lookup.rivalsOfFleet()).
 		Watches(&v1.SoftphoneFleet{}, lookup.accountsOfFleet(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1.SoftphoneProfile{}, lookup.accountsOfProfile(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1.SoftphoneAgent{}, lookup.linesOfAgent()).
@@ -122,28 +123,47 @@ func (r *accountReconciler) gather(ctx context.Context, acc *v1.SoftphoneAccount
 	if f.rendered, err = r.render(ctx, acc, fleet.TLS); err != nil {
 		return f, err
 	}
-	if f.rival, err = r.rival(ctx, acc, f.rendered.address); err != nil {
+	if f.rival, err = r.rival(ctx, acc, f.rendered.address, fleet.Suspend); err != nil {
 		return f, err
 	}
 	return f, r.gatherPlacement(ctx, &f)
 }
 
 // rival finds the older account of the same address, if there is one.
-func (r *accountReconciler) rival(ctx context.Context, acc *v1.SoftphoneAccount, address string) (string, error) {
+func (r *accountReconciler) rival(ctx context.Context, acc *v1.SoftphoneAccount, address string, suspended bool) (string, error) {
 	if address == "" {
 		address = addressOf(acc)
 	}
-	if address == "" || acc.Suspended() {
+	if address == "" || suspended || acc.Suspended() {
 		return "", nil
 	}
 	var others v1.SoftphoneAccountList
 	if err := r.List(ctx, &others, client.InNamespace(acc.Namespace), client.MatchingFields{indexAddress: address}); err != nil {
 		return "", fmt.Errorf("accounts at %s: %w", address, err)
 	}
-	if o := rival(acc, others.Items); o != nil {
+	claiming, err := r.claiming(ctx, others.Items)
+	if err != nil {
+		return "", err
+	}
+	if o := rival(acc, claiming); o != nil {
 		return o.Name, nil
 	}
 	return "", nil
+}
+
+// claiming leaves out the accounts of fleets that are suspended.
+func (r *accountReconciler) claiming(ctx context.Context, accounts []v1.SoftphoneAccount) ([]v1.SoftphoneAccount, error) {
+	var out []v1.SoftphoneAccount
+	for _, a := range accounts {
+		fleet, _, err := fleetOf(ctx, r.Client, a.Namespace, a.FleetName())
+		if err != nil {
+			return nil, err
+		}
+		if !fleet.Suspend {
+			out = append(out, a)
+		}
+	}
+	return out, nil
 }
 
 // gatherPlacement adds where the line runs and what is said of it there.

@@ -106,6 +106,31 @@ func (l lookups) rivals() handler.EventHandler {
 	})
 }
 
+// rivalsOfFleet: accounts of the same addresses as those of a fleet that is
+// suspended, or no longer is.
+func (l lookups) rivalsOfFleet() handler.EventHandler {
+	suspended := func(o client.Object) bool {
+		fleet, ok := o.(*v1.SoftphoneFleet)
+		return ok && fleet.Spec.Suspend != nil && *fleet.Spec.Suspend
+	}
+	return changes(func(ctx context.Context, before, after client.Object) requests {
+		if suspended(before) == suspended(after) {
+			return nil
+		}
+		o := after
+		if o == nil {
+			o = before
+		}
+		var out requests
+		for _, acc := range l.accounts(ctx, o.GetNamespace(), indexFleet, o.GetName()) {
+			if address := addressOf(&acc); address != "" {
+				out = append(out, accountRequests(l.accounts(ctx, acc.Namespace, indexAddress, address))...)
+			}
+		}
+		return out
+	})
+}
+
 // fleets gives the fleets that refer to an object under an index.
 func (l lookups) fleets(ctx context.Context, namespace, index, key string) []v1.SoftphoneFleet {
 	var list v1.SoftphoneFleetList

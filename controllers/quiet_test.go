@@ -16,6 +16,7 @@ import (
 
 	v1 "github.com/softphone-operator/softphone-operator/api/v1"
 	"github.com/softphone-operator/softphone-operator/controllers/podspec"
+	"github.com/softphone-operator/softphone-operator/test/pki"
 )
 
 func TestAManagerThatStartsWritesNothing(t *testing.T) {
@@ -60,7 +61,15 @@ func TestNoSecretIsShown(t *testing.T) {
 	broken.Spec.XMLFrom = &v1.XMLSource{SecretKeyRef: &v1.KeyRef{Name: "broken", Key: "xml"}}
 	xml := secret("broken", unique("broken"))
 	xml.StringData["xml"] = "<account><password>" + unique("broken") + "</pass></account>"
+	authority := pki.New(t, "CA")
+	certificate, key := authority.Issue(pki.Leaf{Name: "keyed"})
+	_, otherKey := authority.Issue(pki.Leaf{Name: "other"})
+	keyed, odd := secureLine("keyed", v1.DefaultFleet), secureLine("odd", v1.DefaultFleet)
+	keyed.Spec.TLS, odd.Spec.TLS = showing(&v1.TLS{}, "keyed-tls"), showing(&v1.TLS{}, "odd-tls")
+	w.apply(tlsSecret("keyed-tls", certificate, key), tlsSecret("odd-tls", certificate, otherKey), secret("keyed", unique("right")), keyed, secret("odd", unique("right")), odd)
 	w.apply(secret("alice", unique("wrong")), line("alice"), inline, xml, broken)
+	w.registered("keyed")
+	w.account("odd", isStalled(v1.ReasonInvalidCertificate))
 	w.account("alice", isStalled(v1.ReasonUnauthorized))
 	w.account("inline", isStalled(v1.ReasonUnauthorized))
 	w.account("broken", isStalled(v1.ReasonInvalidXML))
@@ -88,12 +97,15 @@ func TestNoSecretIsShown(t *testing.T) {
 	must(t, err)
 	text.Write(encoded)
 	// The inline one stands in its own object by the user's will: once as written, once in what kubectl would keep of it.
-	for name, shown := range map[string]int{unique("wrong"): 0, unique("broken"): 0, unique("right"): 0, unique("inline"): 1, token: 0} {
+	for name, shown := range map[string]int{unique("wrong"): 0, unique("broken"): 0, unique("right"): 0, unique("inline"): 1, token: 0, body(key): 0, body(otherKey): 0} {
 		if got := strings.Count(text.String(), name); got != shown {
 			t.Errorf("%s is shown %d times, want %d", name, got, shown)
 		}
 	}
 }
+
+// body is a part of a PEM block that no other one has.
+func body(key []byte) string { return strings.Split(string(key), "\n")[2][:32] }
 
 // The way of one edit: account written → files delivered → pod touched → report
 // read → status. Each waits for the one before, so they are spaced by the least

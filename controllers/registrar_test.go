@@ -124,3 +124,21 @@ func TestATrunkMovesWithoutRegistering(t *testing.T) {
 	w.account("twin", isStalled(v1.ReasonNameConflict))
 	w.account("alice", isReady(v1.ReasonTrunkUp))
 }
+
+// TestASuspendedFleetGivesItsAddressesUp swaps two fleets with the same lines.
+func TestASuspendedFleetGivesItsAddressesUp(t *testing.T) {
+	w := newWorld(t)
+	for _, color := range []string{"blue", "green"} {
+		acc := line(color)
+		acc.Spec.Fleet, acc.Spec.Account.Username = ptr.To(color), ptr.To("alice")
+		w.apply(&v1.SoftphoneFleet{ObjectMeta: metav1.ObjectMeta{Name: color}}, secret(color, unique(color)), acc)
+	}
+	w.registered("blue") // of one second: the first by name is the older one
+	w.account("green", isStalled(v1.ReasonNameConflict))
+	edit(w, "blue", &v1.SoftphoneFleet{}, func(f *v1.SoftphoneFleet) { f.Spec.Suspend = ptr.To(true) })
+	w.account("blue", isReady(v1.ReasonSuspended))
+	w.registered("green")
+	edit(w, "blue", &v1.SoftphoneFleet{}, func(f *v1.SoftphoneFleet) { f.Spec.Suspend = nil })
+	w.account("green", isStalled(v1.ReasonNameConflict))
+	w.registered("blue")
+}
