@@ -60,6 +60,9 @@ func metadataOf(kind render.Kind) *metav1.PartialObjectMetadata {
 func (o objects) versions(ctx context.Context, namespace string, refs []render.Reference) (map[render.Object]string, error) {
 	out := map[render.Object]string{}
 	for _, ref := range refs {
+		if _, done := out[ref.Object()]; done {
+			continue
+		}
 		m := metadataOf(ref.Kind)
 		switch err := o.cached.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, m); {
 		case apierrors.IsNotFound(err):
