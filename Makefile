@@ -84,10 +84,11 @@ test-unit: kube ## Every package's own tests; the controllers' run against a rea
 test-race: ## The agent's tests under the race detector.
 	CGO_ENABLED=1 $(GOTEST) -race ./agent/... ./account/... ./delivery/...
 
+# What runs beside each other there mostly waits, hence more of it than there are cores.
 .PHONY: test-interop
 test-interop: deps-peers ## The agent against kamailio, sipp and baresip.
 	$(GOTEST) -v -count=1 -timeout 5m ./test/peer/... | hack/quiet.sh
-	$(GOTEST) -v -count=1 -timeout $(if $(filter long,$(DRILL)),90m,15m) ./test/interop -drill $(DRILL) $(PAGES) | hack/quiet.sh
+	$(GOTEST) -v -count=1 -timeout $(if $(filter long,$(DRILL)),90m,15m) ./test/interop -parallel 6 -drill $(DRILL) $(PAGES) | hack/quiet.sh
 
 .PHONY: test-e2e
 test-e2e: deps-cluster $(CLUSTER) kube images build ## The whole on a real cluster.

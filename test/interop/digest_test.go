@@ -153,6 +153,7 @@ func TestSHA256IsPreferred(t *testing.T) {
 // TestDigestOfAStrictRegistrar goes through what kamailio cannot ask for, with a
 // registrar that computes every answer by itself.
 func TestDigestOfAStrictRegistrar(t *testing.T) {
+	t.Parallel()
 	for says, c := range map[string]struct {
 		offers []offer
 		want   offer // which is answered

@@ -60,6 +60,7 @@ func revive(t *testing.T, w watched) {
 // step of their backoff after its return, and no second of it, nor of the start,
 // sees more REGISTER requests than the agent is allowed.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	away := drill.Pick(15*time.Second, time.Minute)
 	for _, o := range outages {
 		t.Run(o.transport+"/"+strings.Fields(o.name)[0], func(t *testing.T) {

@@ -18,6 +18,7 @@ const refusedPerMinute = 20
 // the files or at the registrar, and mends that. In between the registrar must
 // not see two hundred failed logins again and again from one address.
 func TestBadRollout(t *testing.T) {
+	t.Parallel()
 	lasts := drill.Pick(10*time.Second, 4*time.Minute)
 	for says, c := range map[string]struct {
 		// spoil makes passwords wrong; mend is what the files say then.
