@@ -504,3 +504,49 @@ func TestAttemptsAreCountedWhenTheyEnd(t *testing.T) {
 		}
 	}
 }
+
+func TestATrunkAndItsServer(t *testing.T) {
+	gone := newRegistrar(t)
+	gone.conn.Close() // nobody listens there
+	agentJSON := func(row string) string {
+		return `{"lines":{"desk":` + row + `},"registrar":{"qualifySeconds":1}}`
+	}
+	g := start(t, map[string]string{"desk.xml": lineXML("4711", gone.host()), "agent.json": agentJSON(`{"trunk":true}`)})
+	l := g.awaitState("desk", delivery.Error)
+	if l.Problem != delivery.ProblemUnreachable || !strings.HasPrefix(l.LastReason, "trunk: ") || l.Contact != "" || l.Server != gone.host()+"/udp" {
+		t.Errorf("the report says %+v", l)
+	}
+	servers := g.Status().Servers
+	if len(servers) != 1 || servers[0].Server != gone.host()+"/udp" || servers[0].Up == nil || *servers[0].Up || servers[0].Problem != delivery.ProblemUnreachable || servers[0].Failures == 0 {
+		t.Errorf("statusz says %+v", servers)
+	}
+	g.put("agent.json", agentJSON(`{"trunk":true,"suspended":true}`))
+	g.awaitState("desk", delivery.Disabled)
+	if servers := g.Status().Servers; len(servers) != 0 {
+		t.Errorf("nobody uses %+v", servers)
+	}
+	// It registers from now on, elsewhere.
+	r := newRegistrar(t)
+	g.put("desk.xml", lineXML("4711", r.host()))
+	g.put("agent.json", agentJSON(`{}`))
+	g.awaitState("desk", delivery.Registered)
+	if asked := r.all(); len(asked) != 1 || asked[0].removes {
+		t.Errorf("the registrar was asked %+v", asked)
+	}
+}
+
+// TestRegistrarBoundsChangeUnderLines turns OPTIONS off and the pace down; the
+// lines do not notice.
+func TestRegistrarBoundsChangeUnderLines(t *testing.T) {
+	r := newRegistrar(t)
+	g := start(t, map[string]string{"alice.xml": lineXML("alice", r.host()), "agent.json": `{}`})
+	g.awaitState("alice", delivery.Registered)
+	g.put("agent.json", `{"registrar":{"requestsPerSecond":1,"qualifySeconds":0}}`)
+	g.await("the new bounds are taken over", func(map[string]delivery.LineReport) bool { return g.env.qualifier.Off() })
+	if d := g.env.gate.Spread(10); d < 10*time.Second {
+		t.Errorf("ten requests take %s at one a second", d)
+	}
+	if asked := r.all(); len(asked) != 1 {
+		t.Errorf("the registrar was asked %+v", asked)
+	}
+}

@@ -60,6 +60,8 @@ func TestPlan(t *testing.T) {
 		{"another identity", "agent.json", `{"lines":{"alice":{"slot":1,"instance":"urn:uuid:1"}}}`, restart, "instance"},
 		{"draining", "agent.json", `{"lines":{"alice":{"slot":1,"state":"draining"}}}`, reregister, "state"},
 		{"suspended", "agent.json", `{"lines":{"alice":{"slot":1,"suspended":true}}}`, reregister, "suspended"},
+		{"a trunk", "agent.json", `{"lines":{"alice":{"slot":1,"trunk":true}}}`, restart, "trunk"},
+		{"other bounds at registrars", "agent.json", `{"lines":{"alice":{"slot":1}},"registrar":{"requestsPerSecond":5,"inFlight":1,"refusedPerMinute":2,"qualifySeconds":0}}`, nothing, ""},
 		{"another flow", "agent.json", `{"lines":{"alice":{"slot":1,"flow":"ivr"}}}`, live, "flow"},
 		{"the row says what it means by default", "agent.json", `{"lines":{"alice":{"slot":1,"state":"active"}}}`, nothing, ""},
 		{"another line's row", "agent.json", `{"lines":{"alice":{"slot":1},"bob":{"slot":2}}}`, nothing, ""},
@@ -129,6 +131,9 @@ func TestStanding(t *testing.T) {
 		{"icm auto follows the fleet", accountXML("<icm>auto</icm>"), `{"incomingCallMode":"off"}`, false, "incoming calls are off (icm)", ""},
 		{"icm keepAwake does not", accountXML("<icm>keepAwake</icm>"), `{"incomingCallMode":"off"}`, true, "", ""},
 		{"push acts as keepAwake", accountXML("<icm>push</icm>"), `{}`, true, "", ""},
+		{"a trunk looks after its server", accountXML(), `{"lines":{"alice":{"trunk":true}}}`, true, "", ""},
+		{"even if its calls are refused", accountXML("<icm>off</icm>"), `{"lines":{"alice":{"trunk":true}}}`, true, "", ""},
+		{"a trunk that is suspended", accountXML(), `{"lines":{"alice":{"trunk":true,"suspended":true}}}`, false, "suspended", ""},
 		{"any transport will do", accountXML("<transport>tls</transport>"), `{}`, true, "", ""},
 		{"suspended, over TLS", accountXML("<transport>tls</transport>"), `{"lines":{"alice":{"suspended":true}}}`, false, "suspended", ""},
 	} {

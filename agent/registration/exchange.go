@@ -20,8 +20,8 @@ type exchange struct {
 	cfg          Config
 	registration *Registration  // for numbers, nonces and the gate
 	servers      []ua.Candidate // known, the one in use first
-	// strayed: that is where a redirection led to.
-	strayed bool
+	// strayed is the configuration a redirection led to, by which they were found.
+	strayed *Config
 	trail   []string       // of redirections: where this has been
 	nonces  *ua.NonceCache // of the server this asks
 	turn    *turn
@@ -47,6 +47,12 @@ func (x *exchange) run(ctx context.Context, j job) *outcome {
 			return o
 		}
 	}
+	if j.ask == 0 && x.strayed != nil {
+		// The binding is where a redirection led to.
+		there := x.elsewhere(*x.strayed)
+		there.servers = x.servers
+		return there.run(ctx, j)
+	}
 	servers, err := x.locate(ctx, j)
 	if err != nil {
 		return failure(err, x.cfg, x.cfg.target())
@@ -67,7 +73,7 @@ func (x *exchange) run(ctx context.Context, j job) *outcome {
 // locate gives the addresses to try. A line stays with its server while DNS
 // still names it; un-registering goes where the binding is.
 func (x *exchange) locate(ctx context.Context, j job) ([]ua.Candidate, error) {
-	if j.ask == 0 && len(x.servers) > 0 && !x.strayed {
+	if j.ask == 0 && len(x.servers) > 0 {
 		return x.servers[:1], nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)

@@ -1,8 +1,11 @@
 package registration
 
 import (
+	"fmt"
+	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +28,9 @@ var (
 	tooBriefNil = &outcome{code: 423, problem: delivery.ProblemRejected}
 	silence     = &outcome{problem: delivery.ProblemTimeout}
 	removed     = &outcome{code: 200}
+	icmp        = &outcome{problem: delivery.ProblemUnreachable}
+	heldBack    = &outcome{problem: delivery.ProblemHeldBack, held: t0.Add(3 * time.Minute)}
+	heldAgain   = &outcome{problem: delivery.ProblemHeldBack, held: t0.Add(3 * time.Minute), denied: true}
 )
 
 // A binding that holds, one that has run out, and none.
@@ -34,16 +40,19 @@ var (
 	none  time.Time
 )
 
-func TestTransitions(t *testing.T) {
-	for _, row := range []struct {
-		name    string
-		from    state
-		event   kind
-		outcome *outcome
-		to      phase
-		shown   State
-		actions []do
-	}{
+// transition is a row of the table: from -> event -> to.
+type transition struct {
+	name    string
+	from    state
+	event   kind
+	outcome *outcome
+	to      phase
+	shown   State
+	actions []do
+}
+
+func transitions() []transition {
+	return []transition{
 		// RFC 3261 §10.2: "When a UA sends a REGISTER request to add bindings …"
 		{"a new line registers", state{phase: idle, shown: delivery.Idle}, start, nil, registering, delivery.Registering, []do{adopt, register}},
 		{"a stopped line registers again", state{phase: stopped, shown: delivery.Disabled}, start, nil, registering, delivery.Registering, []do{adopt, register}},
@@ -76,6 +85,7 @@ func TestTransitions(t *testing.T) {
 		// in the REGISTER request equal to or greater than … Min-Expires"
 		{"423 raises the expiry", state{phase: registering, shown: delivery.Registering}, done, tooBrief, registering, delivery.Registering, []do{register}},
 		{"423 during a refresh", state{phase: refreshing, expires: holds, shown: delivery.Registered}, done, tooBrief, refreshing, delivery.Registered, []do{register}},
+		{"423 during a retry", state{phase: retrying, shown: delivery.Error}, done, tooBrief, retrying, delivery.Error, []do{register}},
 		{"423 for what we asked already", state{phase: registering, ask: time.Hour}, done, tooBrief, waiting, delivery.Error, []do{wake}},
 		{"423 without Min-Expires", state{phase: registering}, done, tooBriefNil, waiting, delivery.Error, []do{wake}},
 		{"423 beyond reason", state{phase: registering}, done, tooBriefAll, waiting, delivery.Error, []do{wake}},
@@ -110,7 +120,21 @@ func TestTransitions(t *testing.T) {
 		{"un-registered", state{phase: leaving}, done, removed, stopped, delivery.Disabled, []do{end}},
 		{"un-registering refused", state{phase: leaving}, done, refused, stopped, delivery.Disabled, []do{end}},
 		{"un-registering takes too long", state{phase: leaving}, due, nil, stopped, delivery.Disabled, []do{abandon, end}},
-	} {
+
+		// Kindness: the gate did not let it through, others having been refused.
+		{"held back at the start", state{phase: registering}, done, heldBack, waiting, delivery.Error, []do{wake}},
+		{"held back with a new password under a binding", state{phase: refreshing, expires: holds, shown: delivery.Registered}, done, heldBack, waiting, delivery.Error, []do{wake}},
+		{"held back again", state{phase: retrying, shown: delivery.Error, last: heldBack}, done, heldBack, waiting, delivery.Error, []do{wake}},
+		{"held back with a password that was refused: that is what is wrong", state{phase: retrying, shown: delivery.Unauthorized, last: refused}, done, heldAgain, waiting, delivery.Unauthorized, []do{wake}},
+		{"another line was let in", state{phase: waiting, shown: delivery.Error, last: heldBack}, released, nil, retrying, delivery.Error, []do{register}},
+		{"the server that was silent is back", state{phase: waiting, shown: delivery.Error, last: silence}, released, nil, retrying, delivery.Error, []do{register}},
+		{"the server that was away is back", state{phase: waiting, shown: delivery.Error, last: icmp}, released, nil, retrying, delivery.Error, []do{register}},
+		{"a refusal stays one, whoever is let in", state{phase: waiting, shown: delivery.Unauthorized, last: refused}, released, nil, waiting, delivery.Unauthorized, nil},
+	}
+}
+
+func TestTransitions(t *testing.T) {
+	for _, row := range transitions() {
 		t.Run(row.name, func(t *testing.T) {
 			got, actions := next(row.from, event{kind: row.event, at: t0, dice: 0.5, outcome: row.outcome})
 			var dos []do
@@ -125,19 +149,20 @@ func TestTransitions(t *testing.T) {
 	}
 }
 
-// What is not in the table changes nothing: answers and timers that come late.
+// illegal is what changes nothing: answers and timers that come late.
+var illegal = map[phase][]kind{
+	idle:        {due, done, changed, moved, lost, released},
+	registering: {start, due, lost, released},
+	registered:  {start, done, released},
+	refreshing:  {start, due, lost, released},
+	waiting:     {start, done, lost},
+	retrying:    {start, due, lost, released},
+	removing:    {start, changed, moved, lost, released},
+	leaving:     {start, changed, moved, stop, lost, released},
+	stopped:     {due, done, changed, moved, stop, lost, released},
+}
+
 func TestIllegalEventsChangeNothing(t *testing.T) {
-	illegal := map[phase][]kind{
-		idle:        {due, done, changed, moved},
-		registering: {start, due},
-		registered:  {start, done},
-		refreshing:  {start, due},
-		waiting:     {start, done},
-		retrying:    {start, due},
-		removing:    {start, changed, moved},
-		leaving:     {start, changed, moved, stop},
-		stopped:     {due, done, changed, moved, stop},
-	}
 	for from, kinds := range illegal {
 		for _, k := range kinds {
 			before := state{phase: from, expires: holds, failures: 3, ask: time.Hour, shown: delivery.Error, last: silence}
@@ -145,6 +170,69 @@ func TestIllegalEventsChangeNothing(t *testing.T) {
 			if !reflect.DeepEqual(after, before) || actions != nil {
 				t.Errorf("%s -> %s -> %+v %v; want no change", from, k, after, actions)
 			}
+		}
+	}
+}
+
+// All there are.
+var (
+	phases = []phase{idle, registering, registered, refreshing, waiting, retrying, removing, leaving, stopped}
+	kinds  = []kind{start, due, done, changed, moved, lost, released, stop}
+)
+
+// drawn is the machine as a table: for every phase and event the phases that may
+// follow, as the transitions say.
+func drawn(t *testing.T) string {
+	t.Helper()
+	follow := map[phase]map[kind][]string{}
+	for _, p := range phases {
+		follow[p] = map[kind][]string{}
+	}
+	for _, row := range transitions() {
+		cell, to := follow[row.from.phase][row.event], string(row.to)
+		if !slices.Contains(cell, to) {
+			follow[row.from.phase][row.event] = append(cell, to)
+		}
+	}
+	var b strings.Builder
+	b.WriteString("| |")
+	for _, k := range kinds {
+		fmt.Fprintf(&b, " %s |", k)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(kinds)) + "\n")
+	for _, p := range phases {
+		fmt.Fprintf(&b, "| **%s** |", p)
+		for _, k := range kinds {
+			cell, none := follow[p][k], slices.Contains(illegal[p], k)
+			if len(cell) == 0 && !none {
+				t.Errorf("nothing says what %s does to a line that is %s", k, p)
+			}
+			if slices.Sort(cell); len(cell) == 0 {
+				cell = []string{"·"}
+			}
+			fmt.Fprintf(&b, " %s |", strings.Join(cell, ", "))
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// TestThePageDrawsTheMachine holds docs/registration.md against the transitions.
+func TestThePageDrawsTheMachine(t *testing.T) {
+	page, err := os.ReadFile("../../docs/registration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if table := drawn(t); !strings.Contains(string(page), "\n"+table+"\n") {
+		t.Errorf("the page does not have this table:\n%s", table)
+	}
+	for _, p := range []delivery.Problem{
+		delivery.ProblemUnauthorized, delivery.ProblemForbidden, delivery.ProblemNotFound, delivery.ProblemTimeout, delivery.ProblemHostNotFound,
+		delivery.ProblemDNS, delivery.ProblemUnreachable, delivery.ProblemRejected, delivery.ProblemServer, delivery.ProblemDigest,
+		delivery.ProblemCertificate, delivery.ProblemConfig, delivery.ProblemHeldBack,
+	} {
+		if !strings.Contains(string(page), "`"+string(p)+"`") {
+			t.Errorf("the page does not tell of %s", p)
 		}
 	}
 }
@@ -163,6 +251,7 @@ func TestWaits(t *testing.T) {
 		"Retry-After has a bound":                         {0, muchLater, time.Hour, 66 * time.Minute},
 		"refused credentials wait minutes":                {0, refused, 225 * time.Second, 5 * time.Minute},
 		"and half an hour when they are refused for good": {20, forbidden, 1350 * time.Second, 30 * time.Minute},
+		"a line that is held back asks when the next may": {20, heldBack, 3 * time.Minute, 3*time.Minute + mostHeldSpread},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, dice := range []float64{0, 0.3, 0.999} {

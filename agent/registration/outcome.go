@@ -30,7 +30,7 @@ type outcome struct {
 	leftovers  []string       // Contact URIs of ours that lead elsewhere
 	servers    []ua.Candidate // where the server was found, the one that answered first
 	detours    []detour       // 3xx: where else to ask
-	strayed    bool           // servers are where a redirection led to
+	strayed    *Config        // that a redirection led to, and servers were found by
 }
 
 func (o *outcome) ok() bool { return o.code >= 200 && o.code < 300 && o.problem == delivery.NoProblem }

@@ -34,13 +34,10 @@ func (x *exchange) follow(ctx context.Context, o *outcome, j job) *outcome {
 		if ctx.Err() != nil {
 			break
 		}
-		there := &exchange{
-			ep: x.ep, cfg: d.cfg, registration: x.registration, turn: x.turn,
-			// Whoever is asked there is not to see answers meant for this server.
-			nonces: &ua.NonceCache{}, trail: append(slices.Clone(x.trail), place(x.cfg)),
+		o = x.elsewhere(d.cfg).run(ctx, j)
+		if o.strayed == nil {
+			o.strayed = &d.cfg
 		}
-		o = there.run(ctx, j)
-		o.strayed = true
 		if !o.ok() {
 			o.reason += fmt.Sprintf(" (sent there by %s: %s)", by.servers[0], by.reason)
 		}
@@ -49,6 +46,15 @@ func (x *exchange) follow(ctx context.Context, o *outcome, j job) *outcome {
 		}
 	}
 	return o
+}
+
+// elsewhere is the exchange at another server that this one was sent to. Whoever
+// is asked there is not to see answers meant for this one.
+func (x *exchange) elsewhere(cfg Config) *exchange {
+	return &exchange{
+		ep: x.ep, cfg: cfg, registration: x.registration, turn: x.turn,
+		nonces: &ua.NonceCache{}, trail: append(slices.Clone(x.trail), place(x.cfg)),
+	}
 }
 
 // redirect notes where a 3xx leads, or in its reason why nobody goes there.

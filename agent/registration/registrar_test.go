@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"cmp"
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
@@ -34,8 +35,9 @@ type registrar struct {
 	public    string // rewrites Via's received and rport
 	bindings  map[string]map[string]binding
 	requests  []*sip.Request
-	forgetful bool // keeps no requests
-	refused   int  // credentials that were wrong
+	forgetful bool           // keeps no requests
+	refused   int            // credentials that were wrong
+	asked     []*sip.Request // OPTIONS
 }
 
 type binding struct {
@@ -59,6 +61,13 @@ func (g *registrar) set(change func(*registrar)) {
 func (g *registrar) answer(req *sip.Request) *sip.Response {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if req.Method == sip.OPTIONS {
+		g.asked = append(g.asked, req.Clone())
+		if g.silent {
+			return nil
+		}
+		return g.respond(req, cmp.Or(g.code, 200), "OK")
+	}
 	if !g.forgetful {
 		g.requests = append(g.requests, req.Clone())
 	}
@@ -66,7 +75,7 @@ func (g *registrar) answer(req *sip.Request) *sip.Response {
 	case g.silent:
 		return nil
 	case g.code != 0:
-		return g.respond(req, g.code, "Because", g.headers...)
+		return received(g.respond(req, g.code, "Because", g.headers...))
 	case g.passwords != nil && !g.authorized(req):
 		if req.GetHeader("Authorization") != nil {
 			g.refused++
@@ -167,7 +176,11 @@ func (g *registrar) list(req *sip.Request, aor string, now time.Time) *sip.Respo
 		}
 		res.AppendHeader(sip.NewHeader("Contact", fmt.Sprintf("%s;expires=%d", b.value, int(b.expires.Sub(now).Seconds()))))
 	}
-	// As from the network, so that the parser has its say.
+	return received(res)
+}
+
+// received is a response as it comes from the network: the parser has its say.
+func received(res *sip.Response) *sip.Response {
 	msg, err := sip.ParseMessage([]byte(res.String()))
 	if err != nil {
 		panic(err)
@@ -201,8 +214,10 @@ type fakeEndpoint struct {
 	mu         sync.Mutex
 	registrars map[netip.AddrPort]*registrar
 	found      []netip.AddrPort
+	hosts      map[string]netip.AddrPort // where else
 	resolveErr error
 	sendErr    error
+	resolved   int         // names
 	panics     int         // Do panics that often
 	attached   int         // waiting now
 	lose       func(error) // ends the newest connection
@@ -222,17 +237,28 @@ func (f *fakeEndpoint) set(change func(*fakeEndpoint)) {
 	change(f)
 }
 
-func (f *fakeEndpoint) Resolve(_ context.Context, _ string, t ua.Transport) ([]ua.Candidate, error) {
+func (f *fakeEndpoint) Resolve(_ context.Context, host string, t ua.Transport) ([]ua.Candidate, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.resolved++
 	if f.resolveErr != nil {
 		return nil, f.resolveErr
+	}
+	if a, ok := f.hosts[host]; ok {
+		return []ua.Candidate{{Transport: t, Addr: a}}, nil
 	}
 	var c []ua.Candidate
 	for _, a := range f.found {
 		c = append(c, ua.Candidate{Transport: t, Addr: a})
 	}
 	return c, nil
+}
+
+// lookups so far.
+func (f *fakeEndpoint) lookups() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.resolved
 }
 
 func (f *fakeEndpoint) LocalAddrFor(context.Context, netip.AddrPort) (netip.Addr, error) {

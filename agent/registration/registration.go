@@ -183,7 +183,7 @@ type Registration struct {
 	wanted  *Config    // the newest; never written to
 	status  Status
 	servers []ua.Candidate // the one in use first
-	strayed bool           // servers are where a redirection led to
+	strayed *Config        // that a redirection led to, and servers were found by
 	judge   netip.AddrPort // the server that took or refused the wanted credentials
 	verdict result         // which of them
 	changed time.Time      // when those were
@@ -303,7 +303,7 @@ func addresses(servers []ua.Candidate) []netip.AddrPort {
 	return addrs
 }
 
-func (r *Registration) setServers(found []ua.Candidate, strayed bool) {
+func (r *Registration) setServers(found []ua.Candidate, strayed *Config) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.servers, r.strayed = found, strayed

@@ -65,7 +65,7 @@ const (
 func newRunner(ctx context.Context, r *Registration) *runner {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.servers, r.strayed = nil, false // of an earlier life
+	r.servers, r.strayed = nil, nil // of an earlier life
 	n := &runner{
 		r: r, ctx: ctx, cfg: r.wanted, ended: make(chan struct{}),
 		state:  state{phase: idle, shown: delivery.Idle},
@@ -304,7 +304,7 @@ func (n *runner) adopt() {
 	}
 	if compare(*n.cfg, *wanted) == relocate {
 		n.r.nonces.Forget() // the new server is not to see answers meant for the old one
-		n.r.setServers(nil, false)
+		n.r.setServers(nil, nil)
 		n.contact, n.public = "", ""
 	}
 	n.cfg = wanted
