@@ -82,3 +82,22 @@ func TestAThousandLostConnectionsAreNoBurst(t *testing.T) {
 		c.stop()
 	})
 }
+
+// A refresh that is given up, but has gone out already, must not reach the
+// registrar after the un-REGISTER: it would leave a binding.
+func TestNothingOvertakesTheUnregister(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, 1, delivery.Registrar{})
+		c.start()
+		c.after(time.Second)
+		c.cfgs[0].Expires = time.Hour
+		c.lines[0].Update(c.cfgs[0]) // the refresh takes 20 ms
+		synctest.Wait()
+		c.ep.latency = time.Millisecond
+		c.stop()
+		c.after(time.Second)
+		if got := c.g.bound("line0"); len(got) != 0 {
+			t.Errorf("still bound: %q", got)
+		}
+	})
+}

@@ -38,6 +38,7 @@ type runner struct {
 	keepalive *time.Timer
 	giveUp    context.CancelFunc // of what is under way
 	sequence  int                // of what is under way; answers to earlier ones are late
+	underWay  chan struct{}      // closed when that, or what was abandoned before it, is over
 	turn      *turn              // of that
 	patience  int                // how often more time may be given for it
 	watched   *watched           // the server in use
@@ -173,6 +174,7 @@ func (n *runner) take(m message) {
 	case done:
 		if m.sequence == n.sequence {
 			n.giveUp() // it is over; its context need not stay
+			n.underWay = nil
 			n.step(m.kind, m.outcome)
 		}
 	default:
@@ -310,7 +312,11 @@ func (n *runner) adopt() {
 	n.cfg = wanted
 }
 
-// launch sends something; its outcome comes back as done. One at a time.
+// launch sends something; its outcome comes back as done. One at a time: what was
+// abandoned has gone out, or never will, before the next begins (RFC 3261 §10.2:
+// "UAs MUST NOT send a new registration … until they have received a final
+// response … for the previous one or the previous REGISTER request has timed
+// out"). A refresh that overtakes an un-REGISTER would leave a binding.
 func (n *runner) launch(j job) {
 	n.giveUp()
 	var ctx context.Context
@@ -318,7 +324,13 @@ func (n *runner) launch(j job) {
 	n.sequence++
 	sequence, x := n.sequence, n.exchange()
 	n.turn, n.patience = x.turn, mostPatience
+	before, over := n.underWay, make(chan struct{})
+	n.underWay = over
 	n.work.Go(func() {
+		defer close(over)
+		if before != nil {
+			<-before
+		}
 		var o *outcome
 		if x.ep.Guard(x.cfg.Name, func() { o = x.run(ctx, j) }) {
 			o = internal()
