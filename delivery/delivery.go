@@ -8,6 +8,10 @@
 //	<line>.xml      the account XML of one line (package account)
 //	<name>.check.json  a check that one of the lines runs (package check)
 //	agent.json      settings of the agent and of its lines (type Agent); optional
+//	ca.crt, client.crt, client.key
+//	                certificates of the lines' TLS connections (PEM); optional
+//	others          such of single lines, by the names that their rows of
+//	                agent.json give (type TLS)
 //	report.crt      certificate of the report listener (PEM)   in pods only
 //	report.key      its private key (PEM)                      in pods only
 //	report.token    the bearer token a reader must present     in pods only
