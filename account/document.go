@@ -13,6 +13,17 @@ type Document struct {
 	Line, Col int
 }
 
+// ID is the id attribute of the <account> element, which tells several accounts of
+// one file apart; "" when there is none.
+func (d *Document) ID() string {
+	for _, a := range d.Attrs {
+		if a.Name == "id" {
+			return a.Value
+		}
+	}
+	return ""
+}
+
 // A Root is the element around several <account>s of one file. The documents of
 // one file share it.
 type Root struct {

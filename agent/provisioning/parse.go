@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -121,12 +122,7 @@ func parseLines(name, file string, content []byte) ([]parsedLine, error) {
 
 // documentID names one of several accounts in a file: its id attribute, else its place.
 func documentID(d *account.Document, i int) string {
-	for _, a := range d.Attrs {
-		if a.Name == "id" && a.Value != "" {
-			return a.Value
-		}
-	}
-	return strconv.Itoa(i + 1)
+	return cmp.Or(d.ID(), strconv.Itoa(i+1))
 }
 
 // maxReasons bounds what a rejection says; a status is no place for a book.

@@ -32,6 +32,19 @@ func (r Reference) String() string { return fmt.Sprintf("key %s of %s %s", r.Key
 
 // References lists what the layer refers to.
 func References(l *v1.AccountLayer) []Reference {
+	refs := Passwords(l)
+	for _, name := range slices.Sorted(maps.Keys(l.ExtraFrom)) {
+		ref := l.ExtraFrom[name].SecretKeyRef
+		refs = append(refs, secret(&ref))
+	}
+	if ref, ok := xmlReference(l.XMLFrom); ok {
+		refs = append(refs, ref)
+	}
+	return refs
+}
+
+// Passwords are the references to the values of single nodes: any text would do in their place.
+func Passwords(l *v1.AccountLayer) []Reference {
 	var refs []Reference
 	for _, f := range mirrored() {
 		if l.Account == nil || f.Type != reflect.TypeFor[*v1.SecretValue]() {
@@ -40,13 +53,6 @@ func References(l *v1.AccountLayer) []Reference {
 		if value := f.Get(l.Account).Interface().(*v1.SecretValue); value != nil && value.SecretKeyRef != nil {
 			refs = append(refs, secret(value.SecretKeyRef))
 		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(l.ExtraFrom)) {
-		ref := l.ExtraFrom[name].SecretKeyRef
-		refs = append(refs, secret(&ref))
-	}
-	if ref, ok := xmlReference(l.XMLFrom); ok {
-		refs = append(refs, ref)
 	}
 	return refs
 }
@@ -73,12 +79,6 @@ type Values map[Object]map[string][]byte
 type Object struct {
 	Kind Kind
 	Name string
-}
-
-// IsXML tells whether the layer takes its XML from here.
-func (r Reference) IsXML(l *v1.AccountLayer) bool {
-	ref, ok := xmlReference(l.XMLFrom)
-	return ok && ref == r
 }
 
 // Object that the reference points into.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/softphone-operator/softphone-operator/account"
 	"github.com/softphone-operator/softphone-operator/account/rewrite"
+	"github.com/softphone-operator/softphone-operator/controllers/render"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -139,7 +140,7 @@ func (e explaining) run(cmd *cobra.Command) error {
 		return err
 	}
 	effective, _ := account.Effective(line.Merged)
-	out := explain(effective, e.on(all.fleet(chosen[0]).Network), e.number, e.from, at)
+	out := explain(effective, e.on(render.FleetSettings(all.fleet(chosen[0])).Network), e.number, e.from, at)
 	out.Account, out.Sipis.Host = chosen[0].Name, relay(effective, e.showSecrets)
 	shown := line.Merged
 	if e.defaults {

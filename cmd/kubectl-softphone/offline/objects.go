@@ -30,6 +30,7 @@ import (
 type objects struct {
 	accounts []*v1.SoftphoneAccount
 	fleets   map[key]*v1.SoftphoneFleet
+	profiles map[key]*v1.SoftphoneProfile
 	values   map[string]render.Values // by namespace
 }
 
@@ -54,7 +55,7 @@ var manifestSuffixes = []string{"yaml", "yml", "json"}
 
 // read reads all manifests.
 func (f *objectFlags) read(cmd *cobra.Command) (*objects, error) {
-	all := &objects{fleets: map[key]*v1.SoftphoneFleet{}, values: map[string]render.Values{}}
+	all := &objects{fleets: map[key]*v1.SoftphoneFleet{}, profiles: map[key]*v1.SoftphoneProfile{}, values: map[string]render.Values{}}
 	for _, name := range f.files {
 		files, err := manifestFiles(name)
 		if err != nil {
@@ -153,6 +154,12 @@ func (o *objects) add(text []byte) error {
 			return err
 		}
 		o.fleets[key{f.Namespace, f.Name}] = f
+	case v1.GroupVersion.String() + "/SoftphoneProfile":
+		p := &v1.SoftphoneProfile{}
+		if err := decode(p); err != nil {
+			return err
+		}
+		o.profiles[key{p.Namespace, p.Name}] = p
 	case "v1/Secret":
 		s := corev1.Secret{}
 		if err := decode(&s); err != nil {
@@ -243,31 +250,48 @@ func (o *objects) others() string {
 	return "; there are " + strings.Join(names, ", ")
 }
 
-// fleet gives the settings of the account's fleet.
-func (o *objects) fleet(a *v1.SoftphoneAccount) render.Settings {
+// fleet gives what the account's fleet says; one that is not among the files says nothing.
+func (o *objects) fleet(a *v1.SoftphoneAccount) v1.SoftphoneFleetSpec {
 	f := o.fleets[key{a.Namespace, cmp.Or(ptr.Deref(a.Spec.Fleet, ""), v1.DefaultFleet)}]
 	if f == nil {
-		return render.FleetSettings(v1.SoftphoneFleetSpec{})
+		return v1.SoftphoneFleetSpec{}
 	}
-	return render.FleetSettings(f.Spec)
+	return f.Spec
 }
 
-// line renders an account as the operator would. A Secret that is not among the
+// under are the profiles under an account, its fleet's first.
+func (o *objects) under(a *v1.SoftphoneAccount) ([]render.Profile, error) {
+	var all []render.Profile
+	for _, name := range slices.Concat(o.fleet(a).Profiles, a.Spec.Profiles) {
+		p := o.profiles[key{a.Namespace, string(name)}]
+		if p == nil {
+			return nil, fmt.Errorf("SoftphoneProfile %s is not among the files", name)
+		}
+		all = append(all, render.ProfileOf(p))
+	}
+	return all, nil
+}
+
+// line renders an account as the operator would. A password that is not among the
 // files is no reason to fail where secrets are masked anyway: repositories hold none.
 func (o *objects) line(cmd *cobra.Command, a *v1.SoftphoneAccount, showSecrets bool) (*render.Line, error) {
+	profiles, err := o.under(a)
+	if err != nil {
+		return nil, fmt.Errorf("SoftphoneAccount %s: %w", a.Name, err)
+	}
 	values := maps.Clone(o.values[a.Namespace])
 	if values == nil {
 		values = render.Values{}
 	}
-	for _, ref := range render.References(&a.Spec.AccountLayer) {
-		if _, there := values[ref.Object()]; there || showSecrets || ref.Kind != render.Secret || ref.IsXML(&a.Spec.AccountLayer) {
-			continue
+	if !showSecrets {
+		unknown := render.Passwords(&a.Spec.AccountLayer)
+		for _, p := range profiles {
+			unknown = append(unknown, render.Passwords(&p.Layer)...)
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: Secret %s is not among the files: the %s is unknown here\n", a.Name, ref.Name, ref.Key)
-		values[ref.Object()] = map[string][]byte{ref.Key: []byte("unknown")}
+		o.pretend(cmd, a, values, unknown)
 	}
 	line, err := render.Render(render.Input{
-		Name: a.Name, Layer: a.Spec.AccountLayer, Below: render.BuiltIn(), Values: values, OwnTLS: a.Spec.TLS != nil,
+		Name: a.Name, Layer: a.Spec.AccountLayer, Below: render.BuiltIn(), Profiles: profiles, Values: values, OwnTLS: a.Spec.TLS != nil,
 		Material: func() (*render.Material, []string, error) { return o.material(a) },
 	})
 	if err != nil {
@@ -277,6 +301,20 @@ func (o *objects) line(cmd *cobra.Command, a *v1.SoftphoneAccount, showSecrets b
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", a.Name, w)
 	}
 	return line, nil
+}
+
+// pretend puts something in place of the passwords whose Secrets are not among the files.
+func (o *objects) pretend(cmd *cobra.Command, a *v1.SoftphoneAccount, values render.Values, refs []render.Reference) {
+	for _, ref := range refs {
+		if _, there := o.values[a.Namespace][ref.Object()]; there {
+			continue
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: Secret %s is not among the files: the %s is unknown here\n", a.Name, ref.Name, ref.Key)
+		if values[ref.Object()] == nil {
+			values[ref.Object()] = map[string][]byte{}
+		}
+		values[ref.Object()][ref.Key] = []byte("unknown")
+	}
 }
 
 // material judges the certificates of a line. They are no part of the document,

@@ -19,7 +19,7 @@ import (
 
 // Commands are the commands that need no cluster.
 func Commands() []*cobra.Command {
-	return []*cobra.Command{validateCommand(), mergeCommand(), diffCommand(), renderCommand(), explainCommand()}
+	return []*cobra.Command{validateCommand(), mergeCommand(), diffCommand(), renderCommand(), explainCommand(), importCommand()}
 }
 
 // A Status ends the program with an exit code. Without an error the command has
