@@ -18,6 +18,9 @@ const (
 	outageLines = 200
 	// outageCap is the agent's bound of REGISTER requests a second.
 	outageCap = 100
+	// outageSlip is what the test allows beyond: a request whose turn it was leaves
+	// when a busy machine lets it, and some slip over the edge of a second.
+	outageSlip = outageCap / 10
 	// mostRounds of REGISTER a line needs when the registrar is there: sent with a
 	// nonce the registrar has forgotten, and answered anew.
 	mostRounds = 2
@@ -72,7 +75,7 @@ func TestOutage(t *testing.T) {
 			o.end(t, w)
 			took := allBack(t, w, a, returned, time.Now().Add(worstWait(away)))
 			requests := relay.Requests(w.relay.Seen(time.Time{}), "REGISTER")
-			if most := busiest(requests); most > outageCap {
+			if most := busiest(requests); most > outageCap+outageSlip {
 				t.Errorf("%d REGISTER requests in one second: %v", most, relay.PerSecond(requests))
 			}
 			boundOnce(t, w, a)
