@@ -63,6 +63,25 @@ func TestWhatIsWrongIsSaidInWords(t *testing.T) {
 	}
 }
 
+func TestRetryAfterOfAnyRefusal(t *testing.T) {
+	for _, code := range []int{302, 404, 413, 480, 486, 500, 503, 600} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t)
+			b.g.set(func(g *registrar) { g.code, g.headers = code, []string{"Retry-After: 180 (in the cellar);duration=60"} })
+			b.start()
+			before := len(b.g.received())
+			b.after(179 * time.Second)
+			if n := len(b.g.received()) - before; n != 0 {
+				t.Errorf("%d: %d REGISTERs before their time", code, n)
+			}
+			b.g.set(func(g *registrar) { g.code = 0 })
+			b.after(20 * time.Second)
+			b.want(delivery.Registered, "", "200 OK")
+			b.stop()
+		})
+	}
+}
+
 func TestSilentRegistrar(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

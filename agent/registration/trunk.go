@@ -37,6 +37,7 @@ type trunkRun struct {
 	news   bool       // Trunk.mu
 	moved  bool       // Trunk.mu: the server may be another
 	timer  *time.Timer
+	beat   *time.Timer // Trunk.mu: of keepalives; nil = there are none
 
 	found    []ua.Candidate // in DNS' order
 	watched  []*watched     // of each of them
@@ -102,6 +103,7 @@ func (t *Trunk) Stop(context.Context) error {
 		run.idle.Wait()
 	}
 	stopTimer(run.timer)
+	stopTimer(run.beat)
 	cfg, servers := t.cfg, t.servers
 	t.mu.Unlock()
 	t.watch(cfg, run, nil)
@@ -180,12 +182,46 @@ func (t *Trunk) look(cfg Config, run *trunkRun, moved bool) {
 	}
 	status, servers := run.judge(cfg)
 	t.publish(status, servers)
+	t.tune(cfg, run)
 	after := max(time.Until(run.due), time.Millisecond)
 	if run.timer == nil {
 		run.timer = time.AfterFunc(after, t.poke)
 	} else {
 		run.timer.Reset(after)
 	}
+}
+
+// tune starts or stops keepalives as the configuration wants them: a NAT on the
+// way would forget, between two calls, whom the server's are for.
+func (t *Trunk) tune(cfg Config, run *trunkRun) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case !cfg.KeepAlive:
+		stopTimer(run.beat)
+		run.beat = nil
+	case run.beat == nil:
+		run.beat = time.AfterFunc(cfg.KeepAlivePeriod, func() { t.keepalive(run) })
+	}
+}
+
+// keepalive sends one to every server, since calls may come from each.
+func (t *Trunk) keepalive(run *trunkRun) {
+	t.mu.Lock()
+	cfg, servers := t.cfg, t.servers
+	if t.run != run || !cfg.KeepAlive {
+		t.mu.Unlock()
+		return
+	}
+	run.beat.Reset(cfg.KeepAlivePeriod)
+	t.mu.Unlock()
+	t.ep.Guard(cfg.Name, func() {
+		for _, s := range servers {
+			if err := t.ep.Keepalive(s); err != nil {
+				cfg.Log.Debug("keepalive not sent", "line", cfg.Name, "error", err)
+			}
+		}
+	})
 }
 
 // locate looks the server up. What was found before stays good when DNS is away.

@@ -204,3 +204,31 @@ func TestATrunkIsTakenElsewhere(t *testing.T) {
 		b.stop()
 	})
 }
+
+func TestATrunkKeepsItsWayOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newTrunkBench(t, time.Minute)
+		b.cfg.KeepAlive, b.cfg.KeepAlivePeriod = true, 20*time.Second
+		sent := func() int {
+			b.ep.mu.Lock()
+			defer b.ep.mu.Unlock()
+			return len(b.ep.keepalives)
+		}
+		b.start()
+		b.after(2 * time.Minute)
+		if n := sent(); n != 6 || b.ep.keepalives[0] != serverAddr {
+			t.Errorf("%d keepalives in two minutes", n)
+		}
+		b.cfg.KeepAlive = false
+		b.k.Update(b.cfg)
+		b.after(2 * time.Minute)
+		b.cfg.KeepAlive = true
+		b.k.Update(b.cfg)
+		b.after(time.Minute + time.Second)
+		b.stop()
+		b.after(time.Minute)
+		if n := sent(); n != 6+3 {
+			t.Errorf("%d keepalives, 9 were wanted", n)
+		}
+	})
+}
