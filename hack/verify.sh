@@ -9,7 +9,7 @@ go vet ./...
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-generated=(api/v1/account_settings.go api/v1/zz_generated.deepcopy.go config/crd/bases config/rbac/role.yaml)
+generated=(docs/account.md api/v1/account_settings.go api/v1/zz_generated.deepcopy.go config/crd/bases config/rbac/role.yaml)
 for path in "${generated[@]}"; do
   mkdir -p "$scratch/$(dirname "$path")"
   cp -r "$path" "$scratch/$path"

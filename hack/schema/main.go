@@ -22,13 +22,17 @@ func main() {
 	}
 }
 
+// generated are the files that are made of the table.
+var generated = []struct {
+	path  string
+	write func(root string) ([]byte, error)
+}{
+	{"api/v1/account_settings.go", settings},
+	{"docs/account.md", docs},
+}
+
 func run(root string) error {
-	for _, f := range []struct {
-		path  string
-		write func(root string) ([]byte, error)
-	}{
-		{"api/v1/account_settings.go", settings},
-	} {
+	for _, f := range generated {
 		content, err := f.write(root)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.path, err)

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/softphone-operator/softphone-operator/account"
+)
+
+// columns of the coverage table that hold for every node, each with the test that
+// goes through all of them.
+var columns = []struct{ name, proof string }{
+	{"parsed", "account.TestEveryNodeOneByOne"},
+	{"mirrored", "api/v1.TestTheTableTheTypesAndTheCRDsAgree"},
+	{"validated", "account.TestEveryNodeOneByOne"},
+	{"merged", "account.TestEveryNodeOneByOne"},
+	{"rendered", "controllers/render.TestEveryNodeHasAFieldThatHoldsItsValue"},
+	{"documented", "hack/schema.TestEveryNodeIsDocumented"},
+}
+
+// proofs names, for nodes that somebody honours, the test that fails when the node
+// loses its effect. A node without one is pending.
+var proofs = map[string]string{
+	"username":                             "test/interop.TestRegisterWithDigest",
+	"password":                             "test/interop.TestWrongPasswordAndMended",
+	"host":                                 "test/interop.TestRegisterWithDigest",
+	"userDisplayName":                      "agent/call.TestOutgoing",
+	"userCallerId":                         "agent/call.TestOutgoing",
+	"transport":                            "test/interop.TestTransportRegisters",
+	"expires":                              "agent/registration.TestExpiryAskedForStays",
+	"allowMessage":                         "agent/call.TestInDialog",
+	"proxy":                                "agent/call.TestTwoLinesTalkThroughAProxyWithDigest",
+	"codecOrder":                           "agent/call.TestRefusalsArriveAsWhatTheyAre",
+	"keepAlive":                            "agent.TestKeepalive",
+	"keepAlivePeriod":                      "agent.TestKeepalive",
+	"headers":                              "agent/call.TestOutgoing",
+	"icm":                                  "test/interop.TestPolicyOffMeansNoBinding",
+	"requiresRegistrationForOutgoingCalls": "agent.TestALineMayCallWithoutRegistering",
+	"forwardingEnabled":                    "test/interop.TestForwarding",
+	"forwardingNumber":                     "test/interop.TestForwarding",
+	"autoAnswerEnabled":                    "test/interop.TestDelayedAnswerRingsFirst",
+	"autoAnswerTimeoutInSeconds":           "test/interop.TestDelayedAnswerRingsFirst",
+	"callWaiting":                          "test/interop.TestBusyWithoutCallWaiting",
+}
+
+// verifyProofs fails when a claim has no test: the test is gone, or nobody honours the node.
+func verifyProofs(root string) error {
+	for _, c := range columns {
+		if err := exists(root, c.proof); err != nil {
+			return fmt.Errorf("column %s: %w", c.name, err)
+		}
+	}
+	for node, proof := range proofs {
+		row, ok := account.Lookup(node)
+		if !ok || row.Name != node {
+			return fmt.Errorf("proof of %s: there is no such node", node)
+		}
+		if row.HonouredBy == account.Carried {
+			return fmt.Errorf("proof of %s: the table says that nobody honours it", node)
+		}
+		if err := exists(root, proof); err != nil {
+			return fmt.Errorf("proof of %s: %w", node, err)
+		}
+	}
+	return nil
+}
+
+// exists looks for a test, written as the package's directory, a dot and its name.
+func exists(root, test string) error {
+	dir, name, _ := strings.Cut(test, ".")
+	files, err := filepath.Glob(filepath.Join(root, dir, "*_test.go"))
+	if err != nil {
+		return err
+	}
+	declared := regexp.MustCompile(`(?m)^func ` + regexp.QuoteMeta(name) + `\(`)
+	for _, f := range files {
+		content, err := os.ReadFile(f)
+		if err != nil {
+			return err
+		}
+		if declared.Match(content) {
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no test %s in %s", name, dir)
+}
