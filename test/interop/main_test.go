@@ -22,7 +22,7 @@ import (
 var program string
 
 // pages of figures that a run of these tests writes.
-var pages = []*drill.Page{&registrationPage}
+var pages = []*drill.Page{&registrationPage, &densityPage}
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -77,6 +77,7 @@ func TestMemoryOfLinesOverTLS(t *testing.T) {
 			return rest < c.most, fmt.Sprintf("%.1f kB a line", rest)
 		})
 		registrationPage.Measured(t, "memory of a registered TLS line, "+c.says, "%d lines: %.1f kB RSS a line right after registration, %.1f at rest", c.lines, after, rest)
+		densityPage.Measured(t, fmt.Sprintf("%d lines over TLS, %s", c.lines, c.says), "resident %.1f kB a line after registration, %.1f kB at rest", after, rest)
 		said = append(said, fmt.Sprintf("%d lines %s: %.1f kB RSS a line after registration, %.1f at rest", c.lines, c.says, after, rest))
 	}
 	outcome(t, "kamailio/tls", "%s", strings.Join(said, "; "))

@@ -24,7 +24,8 @@ func launch(config, dir, logFile string) (*process.Process, error) {
 	}
 	return process.Start(process.Config{
 		Program: "kamailio", Package: "kamailio, and kamailio-tls-modules",
-		Args: []string{"-DD", "-E", "-m", "64", "-M", "32", "-f", config, "-Y", dir},
+		// Room for ten thousand subscribers; what is not used is never touched.
+		Args: []string{"-DD", "-E", "-m", "128", "-M", "160", "-f", config, "-Y", dir},
 		Dir:  dir, LogFile: logFile, Orphaned: syscall.SIGTERM,
 	})
 }
