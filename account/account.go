@@ -15,19 +15,27 @@ const (
 // filled in. Every field is tied to its row of the schema by the node tag; a
 // pointer is nil when the node is empty or absent.
 type Account struct {
-	// Credentials.
-	Title           string    `node:"title"`
-	Username        string    `node:"username"`
-	Password        string    `node:"password"`
-	CloudUsername   string    `node:"cloud_username"`
-	CloudPassword   string    `node:"cloud_password"`
-	UserDisplayName string    `node:"userDisplayName"`
-	AuthUsername    string    `node:"authUsername"` // empty: Username; see DigestUsername
-	Host            string    `node:"host"`
-	Transport       Transport `node:"transport"`
-	UserCallerID    string    `node:"userCallerId"`
-	Expires         int       `node:"expires"` // seconds
-	AllowMessage    bool      `node:"allowMessage"`
+	Title           string `node:"title"`
+	Username        string `node:"username"`
+	Password        string `node:"password"`
+	CloudUsername   string `node:"cloud_username"`
+	CloudPassword   string `node:"cloud_password"`
+	UserDisplayName string `node:"userDisplayName"`
+	AuthUsername    string `node:"authUsername"` // empty: Username; see DigestUsername
+	UserCallerID    string `node:"userCallerId"`
+	VoiceMailNumber string `node:"voiceMailNumber"`
+
+	*Settings
+}
+
+// Settings are the part of an account that many accounts have in common. Equal
+// ones may be one (Share): they are read, never written.
+type Settings struct {
+	// Server.
+	Host         string    `node:"host"`
+	Transport    Transport `node:"transport"`
+	Expires      int       `node:"expires"` // seconds
+	AllowMessage bool      `node:"allowMessage"`
 
 	// Push relay.
 	SIPISHost             string `node:"sipisHost"`
@@ -41,8 +49,7 @@ type Account struct {
 	OutboundProxyTransport Transport `node:"outboundProxy_transport"` // empty: Transport
 
 	// Voicemail.
-	VoiceMailNumber       string `node:"voiceMailNumber"`
-	SubscribeForVoicemail bool   `node:"subscribeForVoicemail"`
+	SubscribeForVoicemail bool `node:"subscribeForVoicemail"`
 
 	// Audio codecs, by payload number, preferred first. 3G is any cellular network.
 	CodecOrder              []int `node:"codecOrder"`

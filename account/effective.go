@@ -42,6 +42,10 @@ func collectFields(t reflect.Type, prefix string, path []int, into map[string][]
 		f := t.Field(i)
 		name := prefix + f.Tag.Get("node")
 		at := append(append([]int(nil), path...), i)
+		if f.Anonymous {
+			collectFields(f.Type.Elem(), prefix, at, into)
+			continue
+		}
 		if strings.HasSuffix(name, ".") {
 			collectFields(f.Type, name, at, into)
 			continue
@@ -53,7 +57,7 @@ func collectFields(t reflect.Type, prefix string, path []int, into map[string][]
 // defaults is the account that says nothing. Accounts are never written to, so what
 // they do not say themselves is its: its lists are there once, not once an account.
 var defaults = sync.OnceValue(func() *Account {
-	a := &Account{}
+	a := &Account{Settings: new(Settings)}
 	v := reflect.ValueOf(a).Elem()
 	for _, b := range bindings() {
 		if b.row.Kind != KindSubtree {
@@ -69,9 +73,9 @@ func effective(d *Document) *Account {
 	for i := range migrated {
 		nodes[migrated[i].Name] = &migrated[i]
 	}
-	a := new(Account)
-	*a = *defaults()
-	v := reflect.ValueOf(a).Elem()
+	a, settings := *defaults(), *defaults().Settings
+	a.Settings = &settings
+	v := reflect.ValueOf(&a).Elem()
 	for _, b := range bindings() {
 		if n := nodes[b.row.Name]; n != nil && b.row.Kind != KindSubtree {
 			setField(v.FieldByIndex(b.field), b.row, usable(b.row, n))
@@ -80,7 +84,7 @@ func effective(d *Document) *Account {
 	a.setCompounds(nodes)
 	a.OpusOptions.expand()
 	a.OpusOptions3G.expand()
-	return a
+	return &a
 }
 
 // usable is the text of a node in the schema's spelling, or the default when the

@@ -33,3 +33,12 @@ func (d *Document) GoString() string { return d.String() }
 
 // LogValue is String for slog.
 func (d *Document) LogValue() slog.Value { return slog.StringValue(d.String()) }
+
+// String does not show the settings: they hold secrets, too.
+func (s Settings) String() string { return "settings of an account" }
+
+// GoString is String, for %#v.
+func (s Settings) GoString() string { return s.String() }
+
+// LogValue is String, for slog.
+func (s Settings) LogValue() slog.Value { return slog.StringValue(s.String()) }

@@ -42,8 +42,11 @@ var serverAddr = netip.MustParseAddrPort("192.0.2.1:5060")
 
 func newAccount() *account.Account {
 	return &account.Account{
-		Username: "1000", Password: "top-secret", Host: "pbx.test", UserDisplayName: `Bob "B" \o/`, Transport: account.UDP, CallWaiting: true,
-		CodecOrder: []int{0, 8}, CodecOrder3G: []int{8}, Ptime: 20, Ptime3G: 30, DTMFOrder: []string{"rfc2833"}, SendAudioBack: true, ICM: "auto",
+		Username: "1000", Password: "top-secret", UserDisplayName: `Bob "B" \o/`,
+		Settings: &account.Settings{
+			Host: "pbx.test", Transport: account.UDP, CallWaiting: true, CodecOrder: []int{0, 8}, CodecOrder3G: []int{8}, Ptime: 20, Ptime3G: 30,
+			DTMFOrder: []string{"rfc2833"}, SendAudioBack: true, ICM: "auto",
+		},
 	}
 }
 

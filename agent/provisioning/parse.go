@@ -80,6 +80,9 @@ func (s *Source) takeLines(raw rawFiles) {
 			s.reject(file, err)
 			continue
 		}
+		for _, l := range lines {
+			s.shared.Share(l.account)
+		}
 		s.files[file] = lineFile{content: content, lines: lines}
 	}
 }

@@ -94,6 +94,7 @@ type Source struct {
 	agentLoaded bool
 	files       map[string]lineFile  // last good content by file name
 	checks      map[string]checkFile // the same
+	shared      account.Shared       // settings of the lines
 
 	roots     authorities         // the agent's last good ones
 	client    clientCertificate   // likewise
