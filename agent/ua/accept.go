@@ -34,23 +34,25 @@ func (t *streams) accept() {
 func (t *streams) receive(conn net.Conn) {
 	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
 	if !ok || !t.enter(tcp.AddrPort().Addr()) {
+		t.endpoint.count.turnedAway.Add(1)
 		_ = conn.Close()
 		return
 	}
-	defer t.leave()
+	defer t.leave(tcp.AddrPort().Addr())
 	s := t.wrap(conn, tcp.AddrPort())
 	if t.life.Err() != nil {
 		s.end(net.ErrClosed) // close did not see it
 		return
 	}
 	err := conn.SetReadDeadline(time.Now().Add(firstWordTimeout))
-	for err == nil && len(s.rest) == 0 {
+	for err == nil && !s.welcome {
 		err = s.advance()
 	}
 	if err == nil {
 		err = conn.SetReadDeadline(time.Time{})
 	}
 	if err != nil {
+		t.endpoint.count.turnedAway.Add(1)
 		s.end(err)
 		return
 	}
@@ -64,15 +66,21 @@ func (t *streams) enter(from netip.Addr) bool {
 	server := t.endpoint.lines.isServer(from)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.accepted >= mostAccepted && !server {
+	from = from.Unmap()
+	if !server && (t.accepted >= mostAccepted || t.acceptedFrom[from] >= mostAcceptedFrom) {
 		return false
 	}
 	t.accepted++
+	t.acceptedFrom[from]++
 	return true
 }
 
-func (t *streams) leave() {
+func (t *streams) leave(from netip.Addr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	from = from.Unmap()
 	t.accepted--
+	if t.acceptedFrom[from]--; t.acceptedFrom[from] == 0 {
+		delete(t.acceptedFrom, from)
+	}
 }

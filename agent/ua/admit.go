@@ -5,34 +5,99 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 )
 
-// admit says whether a datagram is worth parsing: a response to one of our
+// verdict about a message.
+type verdict int
+
+const (
+	drop         verdict = iota // not to be looked at any further
+	takeResponse                // to one of our requests
+	takeRequest                 // for a line
+)
+
+// admit says whether a message is worth parsing: a response to one of our
 // requests, a request that names a bound Contact user, or anything from a
 // line's server. Scanners name neither, and hear nothing: any answer would
 // tell them that a phone is here (RFC 3261 §26.1.5).
-func (e *Endpoint) admit(datagram []byte, from netip.AddrPort) bool {
+func (e *Endpoint) admit(raw []byte, from netip.AddrPort) verdict {
 	e.count.received.Add(1)
-	if len(bytes.Trim(datagram, "\r\n\x00")) == 0 {
+	if len(bytes.Trim(raw, "\r\n\x00")) == 0 {
 		e.count.keepalives.Add(1)
-		return false
+		return drop
 	}
-	if isResponse(datagram) {
+	if isResponse(raw) {
 		// Only who saw our request knows how its branch begins.
-		if bytes.Contains(datagram, []byte(e.branches)) {
-			return true
+		switch {
+		case !bytes.Contains(raw, []byte(e.branches)):
+			e.count.stray.Add(1)
+		case oversized(raw):
+			e.count.malformed.Add(1)
+		default:
+			return takeResponse
 		}
-		e.count.stray.Add(1)
-		return false
+		return drop
 	}
-	if user, ok := requestUser(datagram); ok && e.lines.bound(user) {
-		return true
+	user, ok := requestUser(raw)
+	named := ok && e.lines.bound(user)
+	switch {
+	case !named && !e.lines.isServer(from.Addr()):
+		e.count.dropped.Add(1)
+		return drop
+	case named && e.sources.limited() && !e.lines.isServer(from.Addr()) && !e.sources.allow(from.Addr(), time.Now()):
+		e.count.limited.Add(1)
+		return drop
 	}
-	if e.lines.isServer(from.Addr()) {
-		return true
+	return takeRequest
+}
+
+// Bounds of a message, far above what any SIP element sends: a request may pass
+// 70 hops (Max-Forwards, RFC 3261 §8.1.1.6), each with a Via.
+const (
+	mostHeaders     = 256       // lines
+	mostHeaderBytes = 32 * 1024 // of all headers together
+	mostVias        = 72
+)
+
+// oversized tells whether a message is more than we care to handle; looking at it
+// costs little, unlike parsing it.
+func oversized(raw []byte) bool {
+	headers := raw
+	if end := bytes.Index(raw, headersEnd); end >= 0 {
+		headers = raw[:end]
 	}
-	e.count.dropped.Add(1)
-	return false
+	return len(headers) > mostHeaderBytes || bytes.Count(headers, []byte("\n")) > mostHeaders || vias(headers) > mostVias
+}
+
+// firstHeaders is what of a message is looked at when it is oversized: enough to
+// refuse it.
+func firstHeaders(raw []byte) []byte {
+	var kept []byte
+	for i, line := range bytes.Split(raw, []byte("\r\n")) {
+		if i >= mostHeaders || len(line) == 0 || len(kept)+len(line) > mostHeaderBytes {
+			break
+		}
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		name = bytes.TrimRight(name, " \t")
+		if !bytes.EqualFold(name, []byte("Content-Length")) && !bytes.EqualFold(name, []byte("l")) {
+			kept = append(append(kept, line...), "\r\n"...)
+		}
+	}
+	return append(kept, "\r\n"...)
+}
+
+// vias counts hops; one header may hold several, and has a compact form (§7.3.3).
+func vias(headers []byte) int {
+	n := 0
+	for line := range bytes.SplitSeq(headers, []byte("\n")) {
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		name = bytes.TrimRight(name, " \t")
+		if ok && (bytes.EqualFold(name, []byte("Via")) || bytes.EqualFold(name, []byte("v"))) {
+			n += 1 + bytes.Count(value, []byte(","))
+		}
+	}
+	return n
 }
 
 func isResponse(message []byte) bool { return bytes.HasPrefix(message, []byte("SIP/")) }

@@ -64,7 +64,7 @@ func BenchmarkStranger(b *testing.B) {
 	from := netip.MustParseAddrPort("192.0.2.1:5060")
 	b.ReportAllocs()
 	for b.Loop() {
-		if e.admit(datagram, from) {
+		if e.admit(datagram, from) != drop {
 			b.Fatal("admitted")
 		}
 	}

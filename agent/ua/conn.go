@@ -11,11 +11,13 @@ import (
 
 // conn is the UDP socket as sipgo sees it. sipgo's reader ends at the first
 // error, keeps an entry for every source address it ever saw, and starts a
-// goroutine for every message; so strangers are turned away here, before any
-// of that, and ICMP errors are told apart from a broken socket.
+// goroutine for every message; so it gets nothing but responses. Strangers are
+// turned away and requests taken here, before any of that, and ICMP errors are
+// told apart from a broken socket.
 type conn struct {
 	*net.UDPConn
-	admit       func(datagram []byte, from netip.AddrPort) bool
+	admit       func(datagram []byte, from netip.AddrPort) verdict
+	receive     func(request []byte, from netip.AddrPort)
 	unreachable func(to netip.AddrPort, err error)
 
 	reading   chan struct{} // closed when the reader is at work
@@ -28,12 +30,14 @@ type conn struct {
 // and nothing but them is read until it is back.
 const tooManyErrors = 64
 
-func newConn(socket *net.UDPConn, admit func([]byte, netip.AddrPort) bool, unreachable func(netip.AddrPort, error)) *conn {
+func newConn(socket *net.UDPConn, admit func([]byte, netip.AddrPort) verdict, receive func([]byte, netip.AddrPort),
+	unreachable func(netip.AddrPort, error),
+) *conn {
 	reportErrors(socket)
-	return &conn{UDPConn: socket, admit: admit, unreachable: unreachable, reading: make(chan struct{})}
+	return &conn{UDPConn: socket, admit: admit, receive: receive, unreachable: unreachable, reading: make(chan struct{})}
 }
 
-// ReadFrom gives the next datagram that is admitted.
+// ReadFrom gives the next response that is admitted.
 func (c *conn) ReadFrom(b []byte) (int, net.Addr, error) {
 	c.announced.Do(func() { close(c.reading) })
 	for failures := 0; ; {
@@ -41,8 +45,12 @@ func (c *conn) ReadFrom(b []byte) (int, net.Addr, error) {
 		switch {
 		case err == nil:
 			failures = 0
-			if c.admit(b[:n], from) {
+			from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+			switch c.admit(b[:n], from) {
+			case takeResponse:
 				return n, net.UDPAddrFromAddrPort(from), nil
+			case takeRequest:
+				c.receive(b[:n], from)
 			}
 		case errors.Is(err, net.ErrClosed):
 			return 0, nil, err
@@ -82,6 +90,15 @@ func (c *conn) WriteTo(b []byte, to net.Addr) (int, error) {
 		n, err = c.UDPConn.WriteTo(b, to)
 	}
 	return n, err
+}
+
+// send is WriteTo without the detour of an interface.
+func (c *conn) send(b []byte, to netip.AddrPort) error {
+	_, err := c.WriteToUDPAddrPort(b, to)
+	if errors.As(err, new(syscall.Errno)) && c.drain() > 0 {
+		_, err = c.WriteToUDPAddrPort(b, to)
+	}
+	return err
 }
 
 // drain hands on the ICMP errors waiting at the socket and counts them.

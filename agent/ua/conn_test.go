@@ -24,8 +24,8 @@ func TestADeadPeerDoesNotBreakTheSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := make(chan netip.AddrPort, 1)
-	admit := func([]byte, netip.AddrPort) bool { return true }
-	c := newConn(listen(), admit, func(to netip.AddrPort, _ error) { told <- to })
+	admit := func([]byte, netip.AddrPort) verdict { return takeResponse }
+	c := newConn(listen(), admit, nil, func(to netip.AddrPort, _ error) { told <- to })
 	type result struct {
 		text string
 		err  error

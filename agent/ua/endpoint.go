@@ -4,15 +4,18 @@
 // hear). It exists so that a line is told apart by its unguessable Contact
 // user alone, and so that nothing the network sends can take the process down.
 //
-// The parser, the transports and the transactions are sipgo's; dialogs and
-// registrations are built on this package by others.
+// The parser and the transactions of our own requests are sipgo's, those of
+// others' requests are here (server.go); dialogs and registrations are built on
+// this package by others.
 package ua
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -48,10 +51,12 @@ type Endpoint struct {
 	local    netip.AddrPort // as bound
 	branches string         // how the branches of our requests begin
 	tp       *sip.TransportLayer
-	txl      *sip.TransactionLayer
+	txl      *sip.TransactionLayer // of our requests
+	server   *uas                  // of those of others
 	lines    directory
 	pending  pending
 	streams  *streams
+	sources  sources
 	count    counters
 
 	closing   atomic.Bool
@@ -69,11 +74,16 @@ type Stats struct {
 	Stray       uint64 // responses no transaction waits for
 	Unreachable uint64 // ICMP errors
 	Panics      uint64 // panics caught at a line's boundary or in the reader
+	Limited     uint64 // requests of sources that send too many, never answered
+	Overflow    uint64 // requests lost because too much waited for its line
+	TurnedAway  uint64 // connections of strangers that were closed unheard
 	Lines       int    // bound now
+	Open        int    // transactions of others' requests remembered now
 }
 
 type counters struct {
 	received, keepalives, dropped, malformed, stray, unreachable, panics atomic.Uint64
+	limited, overflow, turnedAway                                        atomic.Uint64
 }
 
 // sipgo refuses UDP messages above its UDPMTUSize less 200 bytes, and knows no
@@ -85,8 +95,12 @@ type counters struct {
 // loggers it is given.
 var liftSizeLimit = sync.OnceFunc(func() {
 	sip.UDPMTUSize = maxDatagram + 200
+	sip.TransportBufferReadSize = math.MaxUint16
 	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 })
+
+// receiveBuffer is what may wait at the UDP socket while its reader is busy, bytes.
+const receiveBuffer = 1 << 20
 
 // maxDatagram is the most UDP over IPv4 carries.
 const maxDatagram = 65507
@@ -105,13 +119,14 @@ func Listen(cfg Config) (*Endpoint, error) {
 		local:    socket.LocalAddr().(*net.UDPAddr).AddrPort(),
 		branches: sip.RFC3261BranchMagicCookie + randomText(8),
 	}
-	e.conn = newConn(socket, e.admit, e.unreachable)
+	e.server = &uas{endpoint: e, parser: sip.NewParser(), t1: sip.T1, t2: sip.T2, t4: sip.T4}
+	e.server.handover.seed, e.server.handover.guard = maphash.MakeSeed(), e.Guard
+	e.conn = newConn(socket, e.admit, func(raw []byte, from netip.AddrPort) { e.server.receive(raw, from, nil) }, e.unreachable)
 	quiet := slog.New(quietHandler{cfg.Log.Handler()})
 	e.tp = sip.NewTransportLayer(cfg.Resolver, sip.NewParser(), nil, sip.WithTransportLayerLogger(quiet),
 		sip.WithTransportLayerTransports(ownTransports()))
 	e.txl = sip.NewTransactionLayer(e.tp, sip.WithTransactionLayerLogger(quiet), sip.WithTransactionLayerTerminateOnConnClose(),
 		sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) { e.count.stray.Add(1) }))
-	e.txl.OnRequest(e.handle)
 	e.streams = openStreams(e, listener)
 	go e.read()
 	select {
@@ -152,6 +167,7 @@ func bindPort(at netip.AddrPort) (*net.UDPConn, net.Listener, error) {
 		port := udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 		tcp, err := net.Listen(network("tcp", at.Addr()), netip.AddrPortFrom(at.Addr(), port).String())
 		if err == nil {
+			_ = udp.SetReadBuffer(receiveBuffer) // as much of it as the system allows
 			return udp, tcp, nil
 		}
 		err = errors.Join(err, udp.Close())
@@ -202,6 +218,7 @@ func (e *Endpoint) Close() error {
 	e.closeOnce.Do(func() {
 		e.closing.Store(true)
 		e.txl.Close()
+		e.server.close()
 		err = errors.Join(e.streams.close(), e.tp.Close(), e.conn.Close())
 	})
 	<-e.readDone
@@ -216,6 +233,7 @@ func (e *Endpoint) Stats() Stats {
 	return Stats{
 		Received: e.count.received.Load(), Keepalives: e.count.keepalives.Load(), Dropped: e.count.dropped.Load(),
 		Malformed: e.count.malformed.Load(), Stray: e.count.stray.Load(), Unreachable: e.count.unreachable.Load(),
-		Panics: e.count.panics.Load(), Lines: e.lines.len(),
+		Panics: e.count.panics.Load(), Limited: e.count.limited.Load(), Overflow: e.count.overflow.Load(),
+		TurnedAway: e.count.turnedAway.Load(), Lines: e.lines.len(), Open: e.server.len(),
 	}
 }

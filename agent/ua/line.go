@@ -12,9 +12,9 @@ import (
 
 // Line is what an endpoint hands requests to.
 type Line interface {
-	// HandleRequest is called in a goroutine of its own for every new request,
-	// ACK of a 2xx included (its tx takes no response). It must not block for
-	// long; whoever gets a request other than ACK answers it through tx. A panic
+	// HandleRequest is called for every new request, ACK of a 2xx included (its tx
+	// takes no response); for those of one Call-ID one after the other, in the order
+	// they came. It must not block for long: others wait; whoever gets a request other than ACK answers it through tx. A panic
 	// in it is caught, counted and answered 500.
 	//
 	// CANCEL: one that matches an INVITE's transaction is answered by the

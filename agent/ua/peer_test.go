@@ -201,6 +201,12 @@ func (l *testLine) got() []*sip.Request {
 	return append([]*sip.Request(nil), l.requests...)
 }
 
+func (l *testLine) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.requests = nil
+}
+
 func bind(t *testing.T, e *Endpoint, user string, l Line) {
 	t.Helper()
 	unbind, err := e.Bind(user, l)

@@ -26,7 +26,7 @@ func insecure(l Line, req *sip.Request) bool {
 // refuseInsecure answers a request that came in the clear to a line with TLS. It
 // named the line or came from its server, so the answer tells nobody anything new;
 // its Warning (381 is RFC 5630's) tells the server's people which way to look.
-func (e *Endpoint) refuseInsecure(req *sip.Request, tx *sip.ServerTx) {
+func (e *Endpoint) refuseInsecure(req *sip.Request, tx *serverTx) {
 	e.count.dropped.Add(1)
 	e.log.Debug("request in the clear for a line with TLS", "method", req.Method, "from", req.Source(), "transport", req.Transport())
 	e.answer(req, tx, 480, "Temporarily Unavailable", sip.NewHeader("Warning", `381 softphone-agent "SIPS Required: this line takes requests over TLS only"`))

@@ -4,32 +4,16 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
 
-// handle takes a new request from the transaction layer, in a goroutine of its
-// own, and gives it to its line or answers it.
-func (e *Endpoint) handle(req *sip.Request, tx *sip.ServerTx) {
-	endUnanswered(req, tx)
+// handle takes a new request from the transaction layer, in its turn, and gives it
+// to its line or answers it.
+func (e *Endpoint) handle(req *sip.Request, tx *serverTx) {
 	panicked := e.Guard("request", func() { e.route(req, tx) })
 	if panicked && !req.IsAck() {
 		e.Guard("request", func() { e.answer(req, tx, 500, "Server Internal Error") })
-	}
-	if req.IsAck() {
-		// An ACK to a 2xx is a transaction to sipgo, which nothing would end.
-		tx.Terminate()
-	}
-}
-
-// endUnanswered ends a transaction other than INVITE's that nobody answers: sipgo has
-// no timer in its Trying state, so it would stay for good. Timer J (64·T1) runs
-// after an answer within the first 64·T1.
-func endUnanswered(req *sip.Request, tx *sip.ServerTx) {
-	if !req.IsInvite() && !req.IsAck() {
-		end := time.AfterFunc(2*64*sip.T1, tx.Terminate)
-		tx.OnTerminate(func(string, error) { end.Stop() })
 	}
 }
 
@@ -55,7 +39,7 @@ var known = []sip.RequestMethod{
 }
 
 // route walks the checks of RFC 3261 §8.2 in their order.
-func (e *Endpoint) route(req *sip.Request, tx *sip.ServerTx) {
+func (e *Endpoint) route(req *sip.Request, tx *serverTx) {
 	if code, reason := inspect(req); code != 0 {
 		e.count.malformed.Add(1)
 		e.answer(req, tx, code, reason)
@@ -95,7 +79,7 @@ func (e *Endpoint) route(req *sip.Request, tx *sip.ServerTx) {
 
 // answerNobody answers a request that came from a line's server or was for a
 // line that has just gone, and that no line takes.
-func (e *Endpoint) answerNobody(req *sip.Request, tx *sip.ServerTx) {
+func (e *Endpoint) answerNobody(req *sip.Request, tx *serverTx) {
 	switch {
 	case req.IsCancel() || inDialog(req):
 		e.answer(req, tx, 481, "Call/Transaction Does Not Exist")
@@ -109,7 +93,7 @@ func (e *Endpoint) answerNobody(req *sip.Request, tx *sip.ServerTx) {
 }
 
 // answerOptions tells what a line can do (RFC 3261 §11.2).
-func (e *Endpoint) answerOptions(req *sip.Request, tx *sip.ServerTx, allow []sip.RequestMethod, supported []string) {
+func (e *Endpoint) answerOptions(req *sip.Request, tx *serverTx, allow []sip.RequestMethod, supported []string) {
 	headers := []sip.Header{
 		list("Allow", allow),
 		sip.NewHeader("Accept", "application/sdp"),
@@ -123,7 +107,7 @@ func (e *Endpoint) answerOptions(req *sip.Request, tx *sip.ServerTx, allow []sip
 }
 
 // answer sends a response; ACK has none.
-func (e *Endpoint) answer(req *sip.Request, tx *sip.ServerTx, code int, reason string, headers ...sip.Header) {
+func (e *Endpoint) answer(req *sip.Request, tx *serverTx, code int, reason string, headers ...sip.Header) {
 	if req.IsAck() {
 		return
 	}

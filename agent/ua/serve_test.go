@@ -89,7 +89,7 @@ func TestStrangersHearNothing(t *testing.T) {
 		t.Errorf("the line got %s", line.got()[0])
 	}
 	s := e.Stats()
-	if want := (Stats{Received: uint64(len(noise)) + 4, Keepalives: 3, Dropped: uint64(len(noise)) - 1, Stray: 1, Lines: 1}); s != want {
+	if want := (Stats{Received: uint64(len(noise)) + 4, Keepalives: 3, Dropped: uint64(len(noise)) - 1, Stray: 1, Lines: 1, Open: 1}); s != want {
 		t.Errorf("stats %+v, want %+v", s, want)
 	}
 	if log.String() != "" {

@@ -49,7 +49,8 @@ type stream struct {
 	source net.Addr       // by which sipgo names it in messages, and finds it again
 
 	frames  framer
-	rest    []byte        // of the message that is being passed on
+	rest    []byte        // of the response that is being passed on
+	welcome bool          // something came that was for us
 	reading chan struct{} // closed when sipgo reads
 	once    sync.Once
 	over    chan struct{} // closed when it has ended
@@ -112,14 +113,19 @@ func (s *stream) advance() (err error) {
 func (s *stream) take(frame []byte) error {
 	e := s.owner.endpoint
 	dialled := s.to.Addr.IsValid()
-	switch ok := e.admit(frame, s.peer); {
-	case ok, dialled && !isResponse(frame):
+	switch v := e.admit(frame, s.peer); {
+	case v == takeRequest, dialled && v == drop && !isResponse(frame):
 		// What comes by a connection that we made comes from our server.
+		s.welcome = true
+		e.server.receive(frame, s.peer, s)
+		return nil
+	case v == takeResponse:
 	case dialled:
 		return nil
 	default:
 		return errStranger
 	}
+	s.welcome = true
 	if _, err := s.owner.parser.ParseSIP(frame); err != nil {
 		e.count.malformed.Add(1)
 		return nil
@@ -284,6 +290,7 @@ func (s *stream) end(cause error) {
 	_ = s.Conn.Close() // whatever was wrong with it is known
 	close(s.over)
 	s.owner.forget(s)
+	go s.owner.endpoint.server.lost(s) // whoever wrote last may hold a transaction
 	for a := range attached {
 		a.lost(s.cause)
 	}
@@ -294,6 +301,14 @@ func (s *stream) err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cause
+}
+
+// network is the transport as Via writes it.
+func (s *stream) network() string {
+	if s.to.Transport == TLS {
+		return "TLS"
+	}
+	return "TCP"
 }
 
 // explain gives the reason behind an error: that the connection ended, if it did.

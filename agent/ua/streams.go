@@ -23,6 +23,8 @@ const (
 	dialTimeout = 10 * time.Second
 	// mostAccepted connections of others than lines' servers.
 	mostAccepted = 256
+	// mostAcceptedFrom is how many of them one address may hold.
+	mostAcceptedFrom = 32
 	// firstWordTimeout is how long one that was accepted may say nothing.
 	firstWordTimeout = 10 * time.Second
 )
@@ -49,6 +51,8 @@ type streams struct {
 	dialled  map[Candidate]*dialing
 	sources  map[string]*stream // all that are open
 	accepted int
+	// acceptedFrom counts them by address.
+	acceptedFrom map[netip.Addr]int
 }
 
 // dialing is a connection or the making of one.
@@ -95,7 +99,7 @@ func ownTransports() sip.TransportsConfig {
 func openStreams(e *Endpoint, l net.Listener) *streams {
 	t := &streams{
 		endpoint: e, listener: l, parser: sip.NewParser(), retiredLife: retiredLife,
-		dialled: make(map[Candidate]*dialing), sources: make(map[string]*stream),
+		dialled: make(map[Candidate]*dialing), sources: make(map[string]*stream), acceptedFrom: make(map[netip.Addr]int),
 	}
 	t.life, t.stop = context.WithCancel(context.Background())
 	t.tcp = &feed{conns: make(chan net.Conn), addr: l.Addr(), life: t.life}
