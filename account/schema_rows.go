@@ -190,7 +190,7 @@ var documentRows = []section{
 			Doc: "First RTP port."},
 		{Name: "rtpPortRangeEnd", Kind: KindInt, Default: "65535", Range: between(1025, 65535), Effect: Live, HonouredBy: ByAgent,
 			Doc: "Last RTP port, at least 4 after the first."},
-		{Name: "listeningPort", Kind: KindIntEmpty, Range: between(1025, 65535), Also: []int{0},
+		{Name: "listeningPort", Kind: KindIntEmpty, Range: between(1025, 65535), Also: []int{0}, Effect: Restart, HonouredBy: ByAgent,
 			Doc: "Local SIP port; empty: kept random, 0: a new random one each time."},
 		{Name: "networkLossCallTimeoutMs", Kind: KindInt, Default: "30000", Range: from(0), Aliases: []string{"networkLossCallTimeout"},
 			Doc: "How long an established call survives the loss of the network, milliseconds."},

@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"sync"
@@ -15,7 +14,6 @@ import (
 	"github.com/softphone-operator/softphone-operator/agent/provisioning"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
 	"github.com/softphone-operator/softphone-operator/agent/report"
-	"github.com/softphone-operator/softphone-operator/agent/ua"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -29,18 +27,18 @@ const (
 // supervisor runs the lines of one agent. Its own goroutine (run) decides;
 // readers of other goroutines see lines and overall.
 type supervisor struct {
-	opts     Options
-	log      *slog.Logger
-	name     string
-	started  time.Time
-	source   *provisioning.Source
-	endpoint *ua.Endpoint
-	hub      *report.Hub
-	metrics  *metrics.Metrics
-	ids      *identities
-	env      *environment
-	checks   *checkrun.Runner
-	hashKey  atomic.Pointer[[]byte]
+	opts    Options
+	log     *slog.Logger
+	name    string
+	started time.Time
+	source  *provisioning.Source
+	sockets *sockets
+	hub     *report.Hub
+	metrics *metrics.Metrics
+	ids     *identities
+	env     *environment
+	checks  *checkrun.Runner
+	hashKey atomic.Pointer[[]byte]
 
 	applied map[string]*target
 	seen    bool // a snapshot was applied
@@ -102,16 +100,16 @@ func open(o Options) (*supervisor, error) {
 		return nil, err
 	}
 	s := &supervisor{
-		opts: o, log: o.Log, name: name, started: time.Now(), source: source, endpoint: endpoint, hub: report.NewHub(), ids: ids,
+		opts: o, log: o.Log, name: name, started: time.Now(), source: source, sockets: newSockets(endpoint, o, o.Log), hub: report.NewHub(), ids: ids,
 		lines: map[string]*line{}, finished: make(chan *line), failed: make(chan error, 8),
 	}
-	s.metrics = metrics.New(metrics.Options{Name: name, Version: o.Version, Endpoint: endpoint.Stats, Servers: s.measured, Refresh: s.countRunningCalls})
+	s.metrics = metrics.New(metrics.Options{Name: name, Version: o.Version, Endpoint: s.sockets.stats, Servers: s.measured, Refresh: s.countRunningCalls})
 	s.hashKey.Store(&[]byte{})
 	s.checks = s.newChecks()
 	registrars := first.Agent.Registrar.Defaults()
 	s.env = &environment{
 		gate: registration.NewGate(registrars), qualifier: registration.NewQualifier(endpoint, qualifyEvery(registrars), o.Log),
-		checks: s.checks, endpoint: endpoint, hub: s.hub, metrics: s.metrics, ids: ids, inFlight: transactionLife, log: o.Log,
+		checks: s.checks, sockets: s.sockets, hub: s.hub, metrics: s.metrics, ids: ids, inFlight: transactionLife, log: o.Log,
 		hashKey: func() []byte { return *s.hashKey.Load() },
 	}
 	s.setOverall(func(all *overall) {
@@ -126,12 +124,17 @@ func (s *supervisor) run(ctx context.Context) error {
 	// What serves others outlives ctx: the end takes time, and is to be seen.
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer s.running.Wait()
-	defer s.closeEndpoint()
+	defer s.closeSockets()
 	defer stopServing()
 	if err := s.listen(serving); err != nil {
 		return err
 	}
-	s.start(func() error { return s.endpoint.Serve(serving) })
+	s.sockets.broke = func() {
+		for _, l := range s.allLines() {
+			l.poke()
+		}
+	}
+	s.start(func() error { return s.sockets.shared.Serve(serving) })
 	watching, stopWatching := context.WithCancel(serving)
 	defer stopWatching()
 	snapshots := make(chan provisioning.Snapshot)
@@ -181,11 +184,9 @@ func (s *supervisor) start(f func() error) {
 	})
 }
 
-func (s *supervisor) closeEndpoint() {
+func (s *supervisor) closeSockets() {
 	s.env.qualifier.Close()
-	if err := s.endpoint.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		s.log.Debug("closing the SIP socket", "error", err)
-	}
+	s.sockets.close()
 }
 
 // apply takes a snapshot over: the whole plan first, then each line its part.
@@ -200,7 +201,8 @@ func (s *supervisor) apply(ctx context.Context, snap provisioning.Snapshot) {
 		s.env.qualifier.Set(qualifyEvery(settings))
 		s.seen = true
 		wanted := targets(snap)
-		s.endpoint.SetTrusts(trustsOf(wanted))
+		s.sockets.setTrusts(trustsOf(wanted))
+		s.sockets.limitSources(snap.Agent.SourceRequestsPerSecond)
 		if err := s.ids.prepare(wanted); err != nil {
 			s.log.Error("identities of this run are lost with it", "error", err)
 		}

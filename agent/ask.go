@@ -40,7 +40,7 @@ func (s *supervisor) Status() control.Status {
 	status := control.Status{
 		Agent: control.AgentStatus{
 			Name: s.name, Version: s.opts.Version, StartedAt: s.started, Ready: all.report.Ready, NotReady: all.missing,
-			Draining: all.report.Draining, Network: all.network, SIPPort: s.endpoint.Port(),
+			Draining: all.report.Draining, Network: all.network, SIPPort: s.sockets.shared.Port(),
 			SnapshotHash: all.report.SnapshotHash, SnapshotAt: all.snapshotAt,
 		},
 		Lines: []control.LineStatus{}, Calls: []call.Record{}, Servers: s.servers(),

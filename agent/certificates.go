@@ -60,7 +60,7 @@ func (l *line) certificates(in *incarnation) []delivery.Certificate {
 		return nil
 	}
 	if servers := in.reg.Servers(); len(servers) > 0 {
-		if c, ok := l.env.endpoint.ServerCertificate(link.To(servers[0])); ok {
+		if c, ok := in.socket.ServerCertificate(link.To(servers[0])); ok {
 			l.server = &shownCertificate{domain: link.Domain, Certificate: c}
 		}
 	}
@@ -85,7 +85,9 @@ func (s *supervisor) watchCertificates(ctx context.Context) {
 			return
 		case <-every.C:
 			// A little ahead, so that none is warned of that was replaced long ago.
-			s.endpoint.CheckCertificates(ctx, time.Now().Add(expiryNotice+2*certificatesEvery))
+			for _, k := range s.sockets.all() {
+				k.CheckCertificates(ctx, time.Now().Add(expiryNotice+2*certificatesEvery))
+			}
 			for _, l := range s.allLines() {
 				if v := l.published.Load(); v != nil && len(v.status.Certificates) > 0 {
 					l.poke()

@@ -17,6 +17,9 @@ const dialTimeout = 10 * time.Second
 // dial places a call on a line that stands ready for it.
 func (l *line) dial(ctx context.Context, d call.Dial) (string, error) {
 	in, v := l.current.Load(), l.published.Load()
+	if in == nil && v != nil {
+		return "", fmt.Errorf("%w: %s (%s)", control.ErrNotRegistered, v.status.State, v.status.LastReason)
+	}
 	if in == nil || v == nil {
 		return "", fmt.Errorf("%w: %q", control.ErrUnknownLine, l.name)
 	}

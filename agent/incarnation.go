@@ -24,6 +24,7 @@ type incarnation struct {
 	target   atomic.Pointer[target]
 	reg      registration.Binding
 	calls    *call.Set
+	socket   *socket
 	unbind   func()
 	retired  atomic.Bool
 	started  bool      // reg runs; the line's goroutine owns it
@@ -32,14 +33,19 @@ type incarnation struct {
 
 // incarnate makes a line reachable; it registers nothing yet.
 func (l *line) incarnate(t *target) (*incarnation, error) {
-	in := &incarnation{identity: l.env.ids.of(t, l.env.hashKey(), l.generation)}
+	socket, err := l.env.sockets.take(t.Account.ListeningPort)
+	if err != nil {
+		return nil, err
+	}
+	in := &incarnation{identity: l.env.ids.of(t, l.env.hashKey(), l.generation), socket: socket}
 	l.generation++
 	in.target.Store(t)
 	in.reg = in.binding(l)
 	in.calls = call.NewSet(in.callOptions(l))
-	unbind, err := l.env.endpoint.Bind(in.identity.contactUser, in)
+	unbind, err := socket.Bind(in.identity.contactUser, in)
 	if err != nil {
 		in.calls.Close("not started")
+		socket.release()
 		return nil, fmt.Errorf("bind contact user: %w", err)
 	}
 	in.unbind = unbind
@@ -49,9 +55,9 @@ func (l *line) incarnate(t *target) (*incarnation, error) {
 // binding is the line's relation to its server: trunks have one that does not register.
 func (in *incarnation) binding(l *line) registration.Binding {
 	if in.target.Load().Row.Trunk {
-		return registration.NewTrunk(in.registrationConfig(l), l.env.endpoint, l.onRegistration())
+		return registration.NewTrunk(in.registrationConfig(l), in.socket, l.onRegistration())
 	}
-	return registration.New(in.registrationConfig(l), l.env.endpoint, l.onRegistration())
+	return registration.New(in.registrationConfig(l), in.socket, l.onRegistration())
 }
 
 // update puts another target in force.
@@ -65,6 +71,7 @@ func (in *incarnation) update(l *line, t *target) {
 func (in *incarnation) close(reason string) {
 	in.calls.Close(reason)
 	in.unbind()
+	in.socket.release()
 }
 
 // HandleRequest implements ua.Line.
@@ -133,7 +140,7 @@ func (in *incarnation) callOptions(l *line) call.Options {
 		Line:         l.name,
 		Account:      t.Account,
 		ContactUser:  in.identity.contactUser,
-		Endpoint:     l.env.endpoint,
+		Endpoint:     in.socket,
 		Server:       in.reg.Server,
 		Link:         t.link(),
 		Route:        outboundProxy(t.Account),

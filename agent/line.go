@@ -15,7 +15,6 @@ import (
 	"github.com/softphone-operator/softphone-operator/agent/metrics"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
 	"github.com/softphone-operator/softphone-operator/agent/report"
-	"github.com/softphone-operator/softphone-operator/agent/ua"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -25,7 +24,7 @@ const transactionLife = 32 * time.Second
 
 // environment is what all lines of an agent share.
 type environment struct {
-	endpoint  *ua.Endpoint
+	sockets   *sockets
 	gate      *registration.Gate
 	qualifier *registration.Qualifier
 	hub       *report.Hub
@@ -71,6 +70,7 @@ type line struct {
 	applied    *target
 	stopped    bool // an order to stop was carried out
 	retired    []*incarnation
+	hindrance  *hindrance        // why there is no incarnation
 	server     *shownCertificate // nil without TLS
 	look       *time.Timer       // pokes later
 
@@ -182,7 +182,7 @@ func (l *line) carryOut(ctx context.Context, o order) {
 	switch {
 	case o.target == nil:
 		l.retire(ctx, time.Now())
-		l.applied = nil
+		l.applied, l.hindrance = nil, nil
 	case o.target != l.applied:
 		act, why := compare(l.applied, o.target)
 		if act != nothing {
@@ -194,6 +194,11 @@ func (l *line) carryOut(ctx context.Context, o order) {
 		l.applied = o.target
 		l.enforce(o)
 	case o.stopping != l.stopped:
+		l.enforce(o)
+	case l.socketLost():
+		l.retire(ctx, time.Now())
+		l.enforce(o)
+	case l.hindrance != nil && !time.Now().Before(l.hindrance.again):
 		l.enforce(o)
 	}
 	l.enforceRegistration(ctx, o)
@@ -209,9 +214,10 @@ func (l *line) enforce(o order) {
 	if in == nil {
 		var err error
 		if in, err = l.incarnate(l.applied); err != nil {
-			l.log().Error("line not started", "error", err)
+			l.hindered(err)
 			return
 		}
+		l.hindrance = nil
 		l.current.Store(in)
 		l.remember()
 	} else if in.target.Load() != l.applied {
@@ -308,6 +314,9 @@ func (l *line) bury(now time.Time, o order) (next time.Duration, finished bool) 
 	}
 	if in := l.current.Load(); in != nil && now.Before(in.until) {
 		soonest(in.until.Sub(now)) // a draining line becomes gone
+	}
+	if l.hindrance != nil && l.current.Load() == nil && o.target != nil {
+		soonest(l.hindrance.again.Sub(now))
 	}
 	return next, o.target == nil && len(l.retired) == 0 && l.current.Load() == nil
 }

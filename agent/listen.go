@@ -51,7 +51,7 @@ func (s *supervisor) listen(ctx context.Context) error {
 
 func (s *supervisor) serve(ctx context.Context, open, private, reports net.Listener) {
 	o := control.Options{Agent: s, Metrics: s.metrics.Handler(), Log: s.log}
-	said := []any{"sipPort", s.endpoint.Port()}
+	said := []any{"sipPort", s.sockets.shared.Port()}
 	if open != nil {
 		// By hand everything is on one loopback address; in a pod the open listener tells health only.
 		health := o

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -26,10 +27,7 @@ const (
 // that a restarted agent is found where it was; a port that is taken makes way
 // for the next one, and the one that was got is kept in the state directory.
 func openEndpoint(o Options, name string, log *slog.Logger) (*ua.Endpoint, error) {
-	bind := o.SIP
-	if !bind.Addr().IsValid() {
-		bind = netip.AddrPortFrom(netip.IPv4Unspecified(), bind.Port())
-	}
+	bind := netip.AddrPortFrom(bindAddr(o), o.SIP.Port())
 	if bind.Port() != 0 {
 		return listenSIP(bind, o, log)
 	}
@@ -46,6 +44,20 @@ func openEndpoint(o Options, name string, log *slog.Logger) (*ua.Endpoint, error
 		return endpoint, err
 	}
 	return nil, errors.New("no free SIP port")
+}
+
+// bindAddr is the address that SIP ports are bound to: the one asked for, else any,
+// of both families where the host has IPv6.
+func bindAddr(o Options) netip.Addr {
+	if a := o.SIP.Addr(); a.IsValid() {
+		return a
+	}
+	probe, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6unspecified})
+	if err != nil {
+		return netip.IPv4Unspecified()
+	}
+	_ = probe.Close()
+	return netip.IPv6Unspecified()
 }
 
 func listenSIP(bind netip.AddrPort, o Options, log *slog.Logger) (*ua.Endpoint, error) {

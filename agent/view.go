@@ -26,6 +26,10 @@ func (l *line) shown() control.LineStatus {
 // publish shows the line's truth to report, metrics and status.
 func (l *line) publish(o order) {
 	in := l.current.Load()
+	if l.applied != nil && in == nil && l.hindrance != nil {
+		l.publishHindrance()
+		return
+	}
 	if l.applied == nil || in == nil {
 		l.published.Store(nil)
 		l.env.hub.RemoveLine(l.name)

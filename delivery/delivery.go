@@ -99,6 +99,9 @@ type Agent struct {
 	DrainSeconds int `json:"drainSeconds,omitempty"`
 	// Caps bound what one line may do.
 	Caps Caps `json:"caps,omitzero"`
+	// SourceRequestsPerSecond that one address may send to the agent, the lines'
+	// own servers excepted; 0 = no bound.
+	SourceRequestsPerSecond int `json:"sourceRequestsPerSecond,omitempty"`
 	// Registrar bounds what all lines together ask of one registrar.
 	Registrar Registrar `json:"registrar,omitzero"`
 	// Destinations guard what lines may call; absent = the guard with its defaults.
@@ -214,6 +217,7 @@ func (a Agent) validateBounds() error {
 	err := notNegative([]bound{
 		{"noAnswerSeconds", a.NoAnswerSeconds},
 		{"drainSeconds", a.DrainSeconds},
+		{"sourceRequestsPerSecond", a.SourceRequestsPerSecond},
 		{"caps.concurrentCalls", a.Caps.ConcurrentCalls},
 		{"caps.newCallsPerSecond", a.Caps.NewCallsPerSecond},
 		{"caps.maxCallSeconds", a.Caps.MaxCallSeconds},

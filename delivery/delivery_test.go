@@ -30,6 +30,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		"a version from the future":  {delivery.Agent{Version: 2}, "version: 2"},
 		"an unknown network":         {delivery.Agent{Network: delivery.Network{Type: "5g"}}, "network.type"},
 		"an unknown call mode":       {delivery.Agent{IncomingCallMode: "maybe"}, "incomingCallMode"},
+		"a negative source limit":    {delivery.Agent{SourceRequestsPerSecond: -1}, "sourceRequestsPerSecond: -1"},
 		"a negative cap":             {delivery.Agent{Caps: delivery.Caps{ConcurrentCalls: -1}}, "caps.concurrentCalls"},
 		"a third slot":               {delivery.Agent{Lines: map[string]delivery.Line{"a": {Slot: 3}}}, "lines[a].slot: 3"},
 		"an unknown line state":      {delivery.Agent{Lines: map[string]delivery.Line{"a": {State: "asleep"}}}, "lines[a].state"},

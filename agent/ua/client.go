@@ -71,10 +71,17 @@ func (e *Endpoint) Do(ctx context.Context, req *sip.Request) (*sip.Response, err
 func (e *Endpoint) Write(req *sip.Request) error {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()
-	if _, _, err := e.fill(ctx, req); err != nil {
+	to, _, err := e.fill(ctx, req)
+	if err != nil {
 		return err
 	}
-	if err := e.tp.WriteMsg(req); err != nil {
+	write := func() error { return e.tp.WriteMsg(req) }
+	if to.Transport.stream() {
+		err = write() // which may take a while
+	} else {
+		err = e.whileOpen(write)
+	}
+	if err != nil {
 		return fmt.Errorf("send %s: %w", req.Method, sendError(err))
 	}
 	return nil
@@ -135,7 +142,8 @@ func (e *Endpoint) send(ctx context.Context, req *sip.Request) (*attempt, error)
 	if err != nil {
 		return nil, err
 	}
-	tx, err := e.txl.NewClientTransaction(ctx, req)
+	var tx *sip.ClientTx
+	err = e.whileOpen(func() (err error) { tx, err = e.txl.NewClientTransaction(ctx, req); return err })
 	if err != nil {
 		return nil, fmt.Errorf("send %s: %w", req.Method, by.explain(sendError(err)))
 	}
@@ -147,6 +155,17 @@ func (e *Endpoint) send(ctx context.Context, req *sip.Request) (*attempt, error)
 		return nil, fmt.Errorf("send %s: %w", req.Method, by.explain(sendError(err)))
 	}
 	return a, nil
+}
+
+// whileOpen calls f unless the endpoint is closed. sipgo would otherwise open a
+// socket of its own in place of ours, and nobody would ever close that.
+func (e *Endpoint) whileOpen(f func() error) error {
+	e.sending.RLock()
+	defer e.sending.RUnlock()
+	if e.closing.Load() {
+		return net.ErrClosed
+	}
+	return f()
 }
 
 // fill completes the headers of req and makes it leave from the listening socket,

@@ -60,6 +60,7 @@ type Endpoint struct {
 	count    counters
 
 	closing   atomic.Bool
+	sending   sync.RWMutex  // held while the socket must not close
 	readErr   error         // why the reader ended; read after readDone
 	readDone  chan struct{} // closed when the reader has ended
 	closeOnce sync.Once
@@ -216,7 +217,9 @@ func (e *Endpoint) Serve(ctx context.Context) error {
 func (e *Endpoint) Close() error {
 	var err error
 	e.closeOnce.Do(func() {
+		e.sending.Lock()
 		e.closing.Store(true)
+		e.sending.Unlock()
 		e.txl.Close()
 		e.server.close()
 		err = errors.Join(e.streams.close(), e.tp.Close(), e.conn.Close())
@@ -227,6 +230,16 @@ func (e *Endpoint) Close() error {
 
 // Port the socket is bound to, the port of every Contact and Via.
 func (e *Endpoint) Port() int { return int(e.local.Port()) }
+
+// Plus adds the counts of another endpoint.
+func (s Stats) Plus(o Stats) Stats {
+	return Stats{
+		Received: s.Received + o.Received, Keepalives: s.Keepalives + o.Keepalives, Dropped: s.Dropped + o.Dropped,
+		Malformed: s.Malformed + o.Malformed, Stray: s.Stray + o.Stray, Unreachable: s.Unreachable + o.Unreachable,
+		Panics: s.Panics + o.Panics, Limited: s.Limited + o.Limited, Overflow: s.Overflow + o.Overflow,
+		TurnedAway: s.TurnedAway + o.TurnedAway, Lines: s.Lines + o.Lines, Open: s.Open + o.Open,
+	}
+}
 
 // Stats of the endpoint since Listen.
 func (e *Endpoint) Stats() Stats {
