@@ -46,6 +46,7 @@ func (s *supervisor) Status() control.Status {
 		Lines: []control.LineStatus{}, Calls: []call.Record{}, Servers: s.servers(),
 		Rejected: append([]delivery.Rejected{}, all.report.Rejected...),
 	}
+	status.Checks = append([]delivery.CheckReport{}, s.hub.Report().Checks...)
 	for _, l := range s.allLines() {
 		if v := l.published.Load(); v != nil {
 			status.Lines = append(status.Lines, v.status)

@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/softphone-operator/softphone-operator/agent/call"
@@ -97,7 +99,7 @@ func callable(name string, t *target, status control.LineStatus) checkrun.Standi
 // said is what the registrar, or the way to it, said last.
 func said(s control.LineStatus) string {
 	switch {
-	case s.LastCode != 0:
+	case s.LastCode != 0 && !strings.HasPrefix(s.LastReason, strconv.Itoa(s.LastCode)):
 		return fmt.Sprintf("%d %s", s.LastCode, s.LastReason)
 	case s.LastReason != "":
 		return s.LastReason

@@ -125,6 +125,8 @@ func (r *agentReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1.SoftphoneAgent{}, lookup.peersOfAgent()).
 		Watches(&v1.SoftphoneAccount{}, lookup.agentsOfAccount()).
 		Watches(&v1.SoftphoneProfile{}, lookup.agentsOfProfile(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1.SoftphoneAccount{}, lookup.agentsCalling()).
+		Watches(&v1.CallCheck{}, lookup.agentsOfCheck()).
 		Watches(&v1.SoftphoneFleet{}, lookup.agentsOfFleet(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Node{}, lookup.agentsOnNode()).
 		WatchesMetadata(&corev1.Secret{}, lookup.agentsOfReferenced(indexSecret)).

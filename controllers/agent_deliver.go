@@ -67,7 +67,7 @@ func outdated(f *agentFacts) bool {
 	return false
 }
 
-// settingsDigest covers what agent.json is made of.
+// settingsDigest covers what agent.json and the checks' files are made of.
 func (f *agentFacts) settingsDigest() string {
 	rows := map[string]delivery.Line{}
 	for _, l := range f.lines {
@@ -75,7 +75,7 @@ func (f *agentFacts) settingsDigest() string {
 	}
 	s := f.settings
 	s.Pod, s.TLS = nil, nil // of no concern to agent.json, or to the lines' fingerprints
-	return digest([]any{f.agent.Name, f.fleetFound, s, rows})
+	return digest([]any{f.agent.Name, f.fleetFound, s, rows, f.labels(), f.checks})
 }
 
 // build makes the Secret anew.
@@ -97,6 +97,7 @@ func (r *agentReconciler) build(ctx context.Context, f *agentFacts, before *core
 	}
 	fit(parcels, last, now.Lines)
 	files := f.files(p, parcels, now.Lines)
+	now.Checks = f.addChecks(files, p.hasher)
 	now.Snapshot = p.hasher.Snapshot(files)
 	if f.credentials, err = credentials(before.Data, f.now); err != nil {
 		return nil, err
@@ -114,6 +115,7 @@ func (f *agentFacts) files(p *packing, parcels map[string]parcel, lines map[stri
 	settings := f.settings
 	if old := p.settings; !f.fleetFound && old.Version > 0 { // a fleet that went away leaves its agents as they are
 		settings.Network, settings.IncomingCallMode, settings.Caps, settings.Registrar = old.Network, old.IncomingCallMode, old.Caps, old.Registrar
+		settings.Destinations = old.Destinations
 		settings.NoAnswerSeconds, settings.DrainSeconds = old.NoAnswerSeconds, old.DrainSeconds
 	}
 	files, rows := map[string][]byte{}, map[string]delivery.Line{}
@@ -131,7 +133,7 @@ func (f *agentFacts) files(p *packing, parcels map[string]parcel, lines map[stri
 		entry.Delivered = p.hasher.Line(c.document, row)
 		lines[name] = entry
 	}
-	files[delivery.AgentFile] = render.AgentFile(f.agent.Name, p.settings.HashKey, settings, rows)
+	files[delivery.AgentFile] = render.AgentFile(f.agent.Name, p.settings.HashKey, settings, rows, f.labels())
 	return files
 }
 

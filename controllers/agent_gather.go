@@ -25,6 +25,8 @@ type agentFacts struct {
 	fleetFound bool
 	// lines bound to the agent whose account exists, by name.
 	lines []boundLine
+	// checks that run here: their files' contents, by name.
+	checks map[string][]byte
 	// ledger of what was delivered; delivered is false when there is no Secret yet. secretVersion is the cache's.
 	ledger        ledger
 	delivered     bool
@@ -67,6 +69,9 @@ func (r *agentReconciler) gather(ctx context.Context, agent *v1.SoftphoneAgent) 
 		return nil, err
 	}
 	if err := r.gatherLines(ctx, f); err != nil {
+		return nil, err
+	}
+	if err := r.gatherChecks(ctx, f); err != nil {
 		return nil, err
 	}
 	if f.ledger, f.secretVersion, err = readDelivered(ctx, r.Client, agent); err != nil {

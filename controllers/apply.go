@@ -22,6 +22,7 @@ const (
 	managerDelivery  = client.FieldOwner("softphone-operator/delivery")
 	managerAgent     = client.FieldOwner("softphone-operator/agent")
 	managerAccount   = client.FieldOwner("softphone-operator/account")
+	managerCheck     = client.FieldOwner("softphone-operator/check")
 	managerFleet     = client.FieldOwner("softphone-operator/fleet")
 )
 

@@ -10,7 +10,7 @@ import (
 	v1 "github.com/softphone-operator/softphone-operator/api/v1"
 )
 
-// event waits for an Event about an account.
+// event waits for an Event about an account or a check.
 func (w *world) event(name, kind, reason, note string) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
@@ -24,7 +24,7 @@ func (w *world) event(name, kind, reason, note string) {
 		if !ok || event.Regarding.Name != name {
 			continue
 		}
-		if event.Type == kind && event.Reason == reason && event.Note == note && event.Regarding.Kind == "SoftphoneAccount" {
+		if event.Type == kind && event.Reason == reason && event.Note == note && (event.Regarding.Kind == "SoftphoneAccount" || event.Regarding.Kind == "CallCheck") {
 			return
 		}
 		seen = append(seen, event.Type+" "+event.Reason+" "+event.Note)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1 "github.com/softphone-operator/softphone-operator/api/v1"
@@ -21,6 +22,8 @@ const (
 	indexAddress   = "address"        // accounts by address of record
 	indexLine      = "line"           // agents by the lines bound to them
 	indexNode      = "node"           // agents' pods by node
+	indexFrom      = "from"           // checks by the line that calls
+	indexTo        = "to"             // checks by the line that is called
 )
 
 func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
@@ -41,6 +44,8 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1.SoftphoneAccount{}, indexAddress, func(o client.Object) []string { return nonEmpty(addressOf(o.(*v1.SoftphoneAccount))) }},
 		{&v1.SoftphoneAgent{}, indexFleet, func(o client.Object) []string { return []string{o.(*v1.SoftphoneAgent).Spec.Fleet} }},
 		{&v1.SoftphoneAgent{}, indexLine, func(o client.Object) []string { return lineNames(o.(*v1.SoftphoneAgent)) }},
+		{&v1.CallCheck{}, indexFrom, func(o client.Object) []string { return nonEmpty(o.(*v1.CallCheck).Spec.From) }},
+		{&v1.CallCheck{}, indexTo, func(o client.Object) []string { return nonEmpty(ptr.Deref(o.(*v1.CallCheck).Spec.To.Account, "")) }},
 		{&corev1.Pod{}, indexNode, func(o client.Object) []string { return nonEmpty(o.(*corev1.Pod).Spec.NodeName) }},
 	} {
 		if err := indexer.IndexField(ctx, i.object, i.name, i.keys); err != nil {

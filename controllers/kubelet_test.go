@@ -262,6 +262,10 @@ func (a *fakeAgent) load(files map[string][]byte) {
 	report := delivery.Report{Agent: delivery.AgentReport{Name: a.name, Version: "fake", Ready: true}}
 	for file, content := range a.files {
 		name, isLine := delivery.LineName(file)
+		if check, is := delivery.CheckName(file); is {
+			inForce[file] = content
+			report.Checks = append(report.Checks, a.check(check, content, hasher))
+		}
 		if isLine || file == delivery.AgentFile || strings.HasPrefix(file, "tls-") {
 			inForce[file] = content
 		}

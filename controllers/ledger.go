@@ -24,6 +24,8 @@ type ledger struct {
 	RenewAt metav1.Time `json:"renewAt"`
 	// Lines by name.
 	Lines map[string]ledgerLine `json:"lines"`
+	// Checks by name: the hash of what was delivered (delivery.Hasher.Document).
+	Checks map[string]string `json:"checks,omitempty"`
 }
 
 // ledgerLine is one line of a ledger.

@@ -48,7 +48,7 @@ func TestMistakesAreRejectedWithTheirMessage(t *testing.T) {
 }
 
 func TestSamplesAreAccepted(t *testing.T) {
-	files, err := filepath.Glob("../config/samples/softphone*.yaml")
+	files, err := filepath.Glob("../config/samples/[^k]*.yaml")
 	if err != nil || len(files) < 3 {
 		t.Fatalf("%d samples, %v", len(files), err)
 	}

@@ -93,9 +93,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	accounts, agents, places, fleets := &wakeup{}, &wakeup{}, &wakeup{}, &wakeup{}
-	n := newsOfAgents{lookups{mgr.GetClient()}, accounts, agents, places, fleets}
-	reader := reports.New(reports.Options{Log: o.Log, Dial: o.Dial, AgentChanged: n.agent, LineChanged: n.line})
+	accounts, agents, places, fleets, checks := &wakeup{}, &wakeup{}, &wakeup{}, &wakeup{}, &wakeup{}
+	n := newsOfAgents{lookups{mgr.GetClient()}, accounts, agents, places, fleets, checks}
+	reader := reports.New(reports.Options{Log: o.Log, Dial: o.Dial, AgentChanged: n.agent, LineChanged: n.line, CheckChanged: n.check})
 	if err := mgr.Add(reader); err != nil {
 		return fmt.Errorf("report reader: %w", err)
 	}
@@ -110,6 +110,10 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 			Client: mgr.GetClient(), objects: referenced, reader: reader, wakeup: agents, image: o.AgentImage,
 			writes: newSpacing(deliverInterval), counts: newSpacing(time.Second), touches: newTouches(), written: newWritten(),
 		},
+		&checkReconciler{
+			Client: mgr.GetClient(), reader: reader, wakeup: checks, steady: newSpacing(steadyInterval),
+			events: mgr.GetEventRecorder("softphone-operator"),
+		},
 		&fleetReconciler{Client: mgr.GetClient(), reader: reader, wakeup: fleets, managerNamespace: o.ManagerNamespace, counts: newSpacing(time.Second)},
 	} {
 		if err := r.SetupWithManager(mgr); err != nil {
@@ -122,7 +126,12 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 // newsOfAgents tells the reconcilers what agents said.
 type newsOfAgents struct {
 	lookups
-	accounts, agents, places, fleets *wakeup
+	accounts, agents, places, fleets, checks *wakeup
+}
+
+// check news concern the check alone.
+func (n newsOfAgents) check(agent types.NamespacedName, check string) {
+	n.checks.add(request(agent.Namespace, check))
 }
 
 // agent news concern the agent and all lines on it.
@@ -141,6 +150,9 @@ func (n newsOfAgents) line(agent types.NamespacedName, line string) {
 	}
 	if len(holders) > 1 {
 		n.places.add(placementRequest(agent.Namespace))
+		for _, a := range holders { // which of them runs the line's checks depends on how it is on both
+			n.agents.add(request(a.Namespace, a.Name))
+		}
 	}
 }
 

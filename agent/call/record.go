@@ -111,10 +111,11 @@ type Record struct {
 	Responded bool `json:"responded,omitempty"`
 	// FirstPacketMs from the answer to the first audio packet; 0 = it was there before.
 	FirstPacketMs *int64 `json:"firstPacketMs,omitempty"`
-	// Check is the run of a check that the call belongs to, on either side, and
-	// Tones are what is listened for in one.
-	Check string `json:"check,omitempty"`
-	Tones []Tone `json:"tones,omitempty"`
+	// Check is the run of a check that the call belongs to, on either side; Tones
+	// are what is listened for in one, SoundSeconds how long anything was heard.
+	Check        string  `json:"check,omitempty"`
+	Tones        []Tone  `json:"tones,omitempty"`
+	SoundSeconds float64 `json:"soundSeconds,omitempty"`
 	// Treatment explains, step by step, what was done with an incoming call.
 	Treatment []string `json:"treatment"`
 	End       *End     `json:"end,omitempty"`

@@ -124,7 +124,7 @@ func echo(after time.Duration, change func(*call.Record)) func(*fakePhone, call.
 		case <-p.left(r.ID):
 		case <-time.After(5 * time.Second):
 		}
-		r.RTP, r.MOS, r.Heard, r.FirstPacketMs = call.RTP{Sent: 250, Received: 250, JitterMs: ptr(1.0)}, ptr(4.4), &call.Heard{FrequencyHz: 1004}, ptr(int64(20))
+		r.RTP, r.MOS, r.SoundSeconds, r.FirstPacketMs = call.RTP{Sent: 250, Received: 250, JitterMs: ptr(1.0)}, ptr(4.4), 4.8, ptr(int64(20))
 		r.Tones = []call.Tone{{FrequencyHz: call.CheckToneHz, Seconds: 4.6}, {FrequencyHz: call.MarkerHz, Seconds: 4.8}}
 		r.State, r.EndedAt, r.End = call.Ended, time.Now(), &call.End{Code: 200, By: call.Local, Reason: "hung up after 5 s as asked"}
 		if change != nil {

@@ -50,7 +50,9 @@ type Status struct {
 	Lines    []LineStatus        `json:"lines"`
 	Rejected []delivery.Rejected `json:"rejected"`
 	Calls    []call.Record       `json:"calls"`
-	Servers  []ServerStatus      `json:"servers"`
+	// Checks that run here.
+	Checks  []delivery.CheckReport `json:"checks"`
+	Servers []ServerStatus         `json:"servers"`
 }
 
 // AgentStatus is the agent's own part of it.

@@ -52,6 +52,7 @@ type Session struct {
 	reports reports
 	heard   *analysis
 	tones   []ToneHeard
+	sound   time.Duration
 	filters []filter
 	played  []int16
 	onDTMF  func(rune)
@@ -152,7 +153,7 @@ func (s *Session) swap(n sdp.Negotiated, source Source) error {
 		s.heard = newAnalysis(c.rate)
 		s.filters = []filter{s.heard}
 		if len(s.tones) > 0 {
-			s.filters = append(s.filters, newTones(c.rate, s.tones))
+			s.filters = append(s.filters, newTones(c.rate, s.tones, &s.sound))
 		}
 		s.in.playout = newPlayout(clock, c.rate, int64(c.step))
 		s.in.events = dtmf.NewReceiver(clock)

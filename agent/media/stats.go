@@ -35,19 +35,20 @@ type Stats struct {
 	Peer     *PeerReport // how the peer receives us
 	PeerLeft bool        // the peer ended its stream by an RTCP BYE
 
-	FirstPacket, LastPacket time.Time   // of the peer's RTP; zero when none came
-	Heard                   *Heard      // what is heard now; nil when the last second was silent
-	LastHeard               *Heard      // the last that was heard; nil when nothing ever was
-	Tones                   []ToneHeard // those of Config.Listen
-	DTMF                    string      // digits received by telephone-event
-	DTMFSent                string      // digits sent by telephone-event
+	FirstPacket, LastPacket time.Time     // of the peer's RTP; zero when none came
+	Heard                   *Heard        // what is heard now; nil when the last second was silent
+	LastHeard               *Heard        // the last that was heard; nil when nothing ever was
+	Tones                   []ToneHeard   // those of Config.Listen
+	Sound                   time.Duration // how long anything was heard; known with Config.Listen only
+	DTMF                    string        // digits received by telephone-event
+	DTMFSent                string        // digits sent by telephone-event
 }
 
 // Stats is a snapshot. It stays readable after Close.
 func (s *Session) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Stats{LocalSSRC: s.out.header.SSRC, Refused: s.refused, Tones: slices.Clone(s.tones)}
+	st := Stats{LocalSSRC: s.out.header.SSRC, Refused: s.refused, Tones: slices.Clone(s.tones), Sound: s.sound}
 	if s.chain == nil {
 		return st
 	}

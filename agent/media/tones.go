@@ -24,6 +24,9 @@ type ToneHeard struct {
 type tones struct {
 	rate  int
 	heard []ToneHeard
+	sound *time.Duration // windows that were not silent, whatever was in them
+	block [2]blocker
+	loud  float64   // power of the window without what nobody hears
 	twice []float64 // 2·cos of a sample's turn
 	s1    []float64
 	s2    []float64
@@ -31,8 +34,22 @@ type tones struct {
 	n     int
 }
 
-func newTones(rate int, heard []ToneHeard) *tones {
-	t := &tones{rate: rate, heard: heard, twice: make([]float64, len(heard)), s1: make([]float64, len(heard)), s2: make([]float64, len(heard))}
+// blocker takes out what lies under the voice band: an offset, or a hum of a few
+// hertz, is silence to whoever listens. Two in a row fall by 12 dB an octave.
+type blocker struct{ keep, in, out float64 }
+
+func newBlockers(rate int) [2]blocker {
+	one := blocker{keep: 1 - 2*math.Pi*lowestHz/float64(rate)}
+	return [2]blocker{one, one}
+}
+
+func (b *blocker) next(v float64) float64 {
+	b.out, b.in = v-b.in+b.keep*b.out, v
+	return b.out
+}
+
+func newTones(rate int, heard []ToneHeard, sound *time.Duration) *tones {
+	t := &tones{rate: rate, heard: heard, sound: sound, block: newBlockers(rate), twice: make([]float64, len(heard)), s1: make([]float64, len(heard)), s2: make([]float64, len(heard))}
 	for i, h := range heard {
 		t.twice[i] = 2 * math.Cos(2*math.Pi*h.Hz/float64(rate))
 	}
@@ -44,6 +61,8 @@ func (t *tones) filter(f Frame) {
 	for _, sample := range f.Samples {
 		v := float64(sample)
 		t.power += v * v
+		audible := t.block[1].next(t.block[0].next(v))
+		t.loud += audible * audible
 		for i, twice := range t.twice {
 			s := v + twice*t.s1[i] - t.s2[i]
 			t.s2[i], t.s1[i] = t.s1[i], s
@@ -59,6 +78,9 @@ func (t *tones) filter(f Frame) {
 func (t *tones) close() {
 	n := float64(t.n)
 	all := t.power / n
+	if levelDBm0(t.loud/n) >= silenceDBm0 {
+		*t.sound += toneWindowMs * time.Millisecond
+	}
 	for i := range t.heard {
 		coefficient := t.s1[i]*t.s1[i] + t.s2[i]*t.s2[i] - t.twice[i]*t.s1[i]*t.s2[i]
 		tone := 2 * coefficient / (n * n)
@@ -67,5 +89,5 @@ func (t *tones) close() {
 		}
 		t.s1[i], t.s2[i] = 0, 0
 	}
-	t.power, t.n = 0, 0
+	t.power, t.loud, t.n = 0, 0, 0
 }

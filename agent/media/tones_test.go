@@ -35,10 +35,15 @@ func TestTonesAreToldApart(t *testing.T) {
 		"1 Hz off":                  {sum(Tone{hz + 1, -10}), 2 * time.Second, 0},
 		"far too quiet":             {sum(Tone{hz, -50}), 0, 0},
 		"next to nothing of it":     {sum(Tone{hz, -30}, loud), 0, 0},
+		"a hum that nobody hears":   {sum(Tone{1, -20}), 0, 0},
 		"silence with coding noise": {sum(), 0, 0},
 	} {
 		heard := []ToneHeard{{Hz: hz}, {Hz: marker}}
-		newTones(rate, heard).filter(c.sound)
+		var sound time.Duration
+		newTones(rate, heard, &sound).filter(c.sound)
+		if quiet := says == "silence with coding noise" || says == "a hum that nobody hears"; quiet == (sound > 0) {
+			t.Errorf("%s: sound for %v", says, sound)
+		}
 		if heard[0].For != c.ours || heard[1].For != c.theirs {
 			t.Errorf("%s: %v and %v, want %v and %v", says, heard[0].For, heard[1].For, c.ours, c.theirs)
 		}
@@ -51,7 +56,7 @@ func TestMarkedEchoIsEchoAndTone(t *testing.T) {
 	Tone{1004, -10}.Open(rate).Fill(said, Frame{})
 	MarkedEcho{Hz: 1750, LevelDBm0: -16}.Open(rate).Fill(out, said)
 	heard := []ToneHeard{{Hz: 1004}, {Hz: 1750}}
-	newTones(rate, heard).filter(out)
+	newTones(rate, heard, new(time.Duration)).filter(out)
 	if heard[0].For != time.Second || heard[1].For != time.Second {
 		t.Errorf("heard %v", heard)
 	}

@@ -24,6 +24,11 @@ const (
 	// than 14 days left.
 	ConditionCertificateExpiring = "CertificateExpiring"
 
+	// Of checks.
+
+	// ConditionPassing: what the check's last runs found. Unknown while nobody could look.
+	ConditionPassing = "Passing"
+
 	// Of fleets and agents.
 
 	// ConditionProgressing: agents are being made, replaced or removed.
@@ -46,6 +51,12 @@ const (
 	ReasonAsDesired              = "AsDesired"
 	ReasonInlineSecret           = "InlineSecret"
 	ReasonTrunkUp                = "TrunkUp"
+
+	// Of checks: Running is Ready's, the others are Passing's. When a check does not pass, the reason is that of the run
+	// that says so: NoAnswer, OneWay, LowMOS (package check).
+	ReasonRunning = "Running"
+	ReasonPassed  = "Passed"
+	ReasonNoRun   = "NoRun"
 
 	// On the way.
 
@@ -76,6 +87,9 @@ const (
 	ReasonRejectedByAgent     = "RejectedByAgent"
 	ReasonInvalidPodSettings  = "InvalidPodSettings"
 	ReasonPodRefused          = "PodRefused"
+	ReasonAccountNotFound     = "AccountNotFound"
+	ReasonDestinationRefused  = "DestinationRefused"
+	ReasonInvalidCheck        = "InvalidCheck"
 
 	// What the registrar, or the way to it, says.
 

@@ -21,6 +21,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&SoftphoneProfile{}, &SoftphoneProfileList{},
 		&SoftphoneFleet{}, &SoftphoneFleetList{},
 		&SoftphoneAgent{}, &SoftphoneAgentList{},
+		&CallCheck{}, &CallCheckList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

@@ -55,6 +55,16 @@ type SoftphoneFleetSpec struct {
 	// +optional
 	TLS *TLS `json:"tls,omitempty"`
 
+	// Destinations guard what lines may call.
+	// +optional
+	Destinations *Destinations `json:"destinations,omitempty"`
+
+	// MetricLabels are keys of labels of SoftphoneAccounts that the agents' metrics carry: carrier, site.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	MetricLabels []MetricLabel `json:"metricLabels,omitempty"`
+
 	// Profiles are shared layers of account settings, SoftphoneProfiles of this namespace by name, for all lines of the
 	// fleet. They are merged in this order, under the profiles and the settings of the accounts.
 	// +optional

@@ -21,8 +21,12 @@ type Settings struct {
 	Caps             delivery.Caps
 	// Registrar bounds the whole fleet, until Among gives an agent its share.
 	Registrar delivery.Registrar
-	TLS       *v1.TLS
-	Pod       *v1.AgentPod
+	// Destinations guard what lines may call.
+	Destinations delivery.Destinations
+	// MetricLabels are keys of accounts' labels that metrics carry.
+	MetricLabels []string
+	TLS          *v1.TLS
+	Pod          *v1.AgentPod
 }
 
 // FleetSettings fills what a fleet does not say. The zero spec gives the
@@ -50,8 +54,24 @@ func FleetSettings(spec v1.SoftphoneFleetSpec) Settings {
 			RefusedPerMinute:  number(registrar.RefusedPerMinute, defaults.RefusedPerMinute),
 			QualifySeconds:    ptr.To(number(registrar.QualifySeconds, *defaults.QualifySeconds)),
 		},
-		TLS: spec.TLS,
-		Pod: spec.Pod,
+		Destinations: destinations(ptr.Deref(spec.Destinations, v1.Destinations{})),
+		MetricLabels: metricLabels(spec.MetricLabels),
+		TLS:          spec.TLS,
+		Pod:          spec.Pod,
+	}
+}
+
+func destinations(d v1.Destinations) delivery.Destinations {
+	texts := func(prefixes []v1.NumberPrefix) []string {
+		var out []string
+		for _, p := range prefixes {
+			out = append(out, string(p))
+		}
+		return out
+	}
+	return delivery.Destinations{
+		AllowEmergency: ptr.Deref(d.AllowEmergency, false), AllowPremium: ptr.Deref(d.AllowPremium, false),
+		Allow: texts(d.Allow), Deny: texts(d.Deny), MinutesPerDay: number(d.MinutesPerDay, 0),
 	}
 }
 
@@ -94,8 +114,8 @@ func Row(acc *v1.SoftphoneAccount, b v1.LineBinding, suspended bool) delivery.Li
 	return row
 }
 
-// AgentFile is agent.json.
-func AgentFile(name string, hashKey []byte, s Settings, rows map[string]delivery.Line) []byte {
+// AgentFile is agent.json; labels are those of accounts, by line.
+func AgentFile(name string, hashKey []byte, s Settings, rows map[string]delivery.Line, labels map[string]map[string]string) []byte {
 	out, err := json.Marshal(delivery.Agent{
 		Version:          1,
 		Name:             name,
@@ -106,6 +126,9 @@ func AgentFile(name string, hashKey []byte, s Settings, rows map[string]delivery
 		DrainSeconds:     s.DrainSeconds,
 		Caps:             s.Caps,
 		Registrar:        s.Registrar,
+		Destinations:     s.Destinations,
+		MetricLabels:     s.LabelNames(),
+		Labels:           labels,
 		Lines:            rows,
 	})
 	if err != nil {

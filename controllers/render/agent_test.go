@@ -38,7 +38,7 @@ func TestAgentFileOfTheMostLinesFits(t *testing.T) {
 		row.TLS = delivery.TLS{CA: "tls-0123456789abcdef.crt", Certificate: "tls-0123456789abcdef.crt", Key: "tls-0123456789abcdef.key"}
 		rows[fmt.Sprintf("a-line-with-a-name-as-long-as-a-name-of-a-line-may-well-be-%04d", i)] = row
 	}
-	file := render.AgentFile("default-0", make([]byte, 32), render.FleetSettings(v1.SoftphoneFleetSpec{}), rows)
+	file := render.AgentFile("default-0", make([]byte, 32), render.FleetSettings(v1.SoftphoneFleetSpec{}), rows, nil)
 	if len(file) > 165_000 {
 		t.Errorf("%d bytes", len(file))
 	}

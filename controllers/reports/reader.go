@@ -40,6 +40,8 @@ type Options struct {
 	AgentChanged func(agent types.NamespacedName)
 	// LineChanged is called when a line's state on an agent changed.
 	LineChanged func(agent types.NamespacedName, line string)
+	// CheckChanged is called when a check's state on an agent changed.
+	CheckChanged func(agent types.NamespacedName, check string)
 	// Silence after which a stream is taken for dead; 0 = three ping intervals.
 	Silence time.Duration
 	// RetryMin and RetryMax bound the pause before dialling again; 0 = 100 ms and 5 s.
@@ -64,6 +66,7 @@ type watch struct {
 	cancel context.CancelFunc
 	agent  Agent
 	lines  map[string]Line
+	checks map[string]delivery.CheckReport
 }
 
 // Agent is an agent's own part of its report.
@@ -108,6 +111,9 @@ func New(o Options) *Reader {
 	if o.LineChanged == nil {
 		o.LineChanged = func(types.NamespacedName, string) {}
 	}
+	if o.CheckChanged == nil {
+		o.CheckChanged = func(types.NamespacedName, string) {}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Reader{opts: o, ctx: ctx, cancel: cancel, agents: map[types.NamespacedName]*watch{}}
 }
@@ -140,10 +146,10 @@ func (r *Reader) Watch(agent types.NamespacedName, t Target) {
 	if ok && old.target.Address == t.Address && old.target.Version == t.Version || r.ctx.Err() != nil {
 		return
 	}
-	w := &watch{target: t, agent: Agent{Since: time.Now()}, lines: map[string]Line{}}
+	w := &watch{target: t, agent: Agent{Since: time.Now()}, lines: map[string]Line{}, checks: map[string]delivery.CheckReport{}}
 	if ok {
 		old.cancel()
-		w.lines, w.agent.AgentReport = old.lines, old.agent.AgentReport
+		w.lines, w.checks, w.agent.AgentReport = old.lines, old.checks, old.agent.AgentReport
 		if !old.agent.Connected {
 			w.agent.Since = old.agent.Since
 		}
@@ -186,4 +192,17 @@ func (r *Reader) Line(agent types.NamespacedName, line string) (Line, bool) {
 	}
 	l, ok := w.lines[line]
 	return l, ok
+}
+
+// Check gives the newest state of a check on an agent; false when the agent said
+// nothing of it.
+func (r *Reader) Check(agent types.NamespacedName, check string) (delivery.CheckReport, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w, ok := r.agents[agent]
+	if !ok {
+		return delivery.CheckReport{}, false
+	}
+	c, ok := w.checks[check]
+	return c, ok
 }

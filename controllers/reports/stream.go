@@ -132,15 +132,17 @@ func (r *Reader) take(agent types.NamespacedName, w *watch, e delivery.Event) {
 		r.mu.Unlock()
 		return // replaced or forgotten meanwhile
 	}
-	var changed []string
+	var changed, checks []string
 	agentChanged := false
 	switch e.Type {
 	case delivery.EventSnapshot:
 		if e.Report != nil {
+			checks = append(w.replaceChecks(e.Report.Checks), rejectedNow(w.agent.Rejected, e.Report.Agent.Rejected, delivery.CheckName)...)
 			changed, agentChanged = append(w.replace(*e.Report, now), w.setAgent(e.Report.Agent)...), true
 		}
 	case delivery.EventAgent:
 		if e.Agent != nil {
+			checks = rejectedNow(w.agent.Rejected, e.Agent.Rejected, delivery.CheckName)
 			changed, agentChanged = w.setAgent(*e.Agent), true
 		}
 	case delivery.EventLine:
@@ -152,6 +154,14 @@ func (r *Reader) take(agent types.NamespacedName, w *watch, e delivery.Event) {
 			delete(w.lines, e.Name)
 			changed = []string{e.Name}
 		}
+	case delivery.EventCheck:
+		if e.Check != nil {
+			w.checks[e.Check.Name] = *e.Check
+			checks = []string{e.Check.Name}
+		}
+	case delivery.EventNoCheck:
+		delete(w.checks, e.Name)
+		checks = []string{e.Name}
 	}
 	r.mu.Unlock()
 	if agentChanged {
@@ -160,6 +170,27 @@ func (r *Reader) take(agent types.NamespacedName, w *watch, e delivery.Event) {
 	for _, line := range changed {
 		r.opts.LineChanged(agent, line)
 	}
+	for _, name := range checks {
+		r.opts.CheckChanged(agent, name)
+	}
+}
+
+// replaceChecks takes all checks of a report over and gives those that differ.
+func (w *watch) replaceChecks(all []delivery.CheckReport) []string {
+	old := w.checks
+	w.checks = map[string]delivery.CheckReport{}
+	var changed []string
+	for _, c := range all {
+		if before, known := old[c.Name]; !known || !reflect.DeepEqual(before, c) {
+			changed = append(changed, c.Name)
+		}
+		w.checks[c.Name] = c
+		delete(old, c.Name)
+	}
+	for name := range old {
+		changed = append(changed, name)
+	}
+	return changed
 }
 
 // replace takes a whole report over and gives the lines that differ.
@@ -188,13 +219,19 @@ func (w *watch) replace(report delivery.Report, now time.Time) []string {
 // setAgent takes the agent's own part over and gives the lines whose files are
 // refused now, or were, or are for another reason.
 func (w *watch) setAgent(a delivery.AgentReport) []string {
-	was, is := w.agent.Rejected, a.Rejected
+	was := w.agent.Rejected
 	w.agent.AgentReport = a
+	return rejectedNow(was, a.Rejected, delivery.LineName)
+}
+
+// rejectedNow gives the names of files of a kind that are refused now, or were,
+// or are for another reason.
+func rejectedNow(was, is []delivery.Rejected, name func(file string) (string, bool)) []string {
 	var changed []string
 	for _, side := range [][2][]delivery.Rejected{{was, is}, {is, was}} {
 		for _, rejected := range side[0] {
-			if line, ok := delivery.LineName(rejected.File); ok && !slices.Contains(side[1], rejected) {
-				changed = append(changed, line)
+			if n, ok := name(rejected.File); ok && !slices.Contains(side[1], rejected) {
+				changed = append(changed, n)
 			}
 		}
 	}
