@@ -100,6 +100,6 @@ func ms(d time.Duration) string { return d.Round(time.Millisecond).String() }
 // registrationPage is what the drills measure of lines that stay registered.
 var registrationPage = drill.Page{
 	File: "registration.md", Title: "Lines that stay registered",
-	Intro: "One agent, kamailio as the registrar and everything between them share the machine and its loopback interface. "+
+	Intro: "One agent, kamailio as the registrar and everything between them share the machine and its loopback interface. " +
 		"Bindings last 20 s, so that every line learns of an outage while it lasts; the agent is allowed 100 REGISTER requests a second.",
 }
