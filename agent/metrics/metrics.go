@@ -102,12 +102,18 @@ func (m *Metrics) endpointMetrics(stats func() ua.Stats) {
 		{"softphone_sip_datagrams_total", "SIP datagrams received.", func(s ua.Stats) uint64 { return s.Received }},
 		{"softphone_sip_dropped_total", "SIP datagrams of strangers, never answered.", func(s ua.Stats) uint64 { return s.Dropped }},
 		{"softphone_sip_malformed_total", "SIP messages that could not be read.", func(s ua.Stats) uint64 { return s.Malformed }},
+		{"softphone_sip_limited_total", "SIP requests of sources that send too many, never answered.", func(s ua.Stats) uint64 { return s.Limited }},
+		{"softphone_sip_overflow_total", "SIP requests lost because too much waited already.", func(s ua.Stats) uint64 { return s.Overflow }},
+		{"softphone_sip_connections_turned_away_total", "Connections of strangers that were closed unheard.", func(s ua.Stats) uint64 { return s.TurnedAway }},
 		{"softphone_sip_unreachable_total", "ICMP errors for what was sent.", func(s ua.Stats) uint64 { return s.Unreachable }},
 		{"softphone_panics_total", "Panics caught at a line's boundary; each is a defect.", func(s ua.Stats) uint64 { return s.Panics }},
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help},
 			func() float64 { return float64(c.value(stats())) }))
 	}
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "softphone_sip_server_transactions", Help: "SIP requests that are remembered in case they come again.",
+	}, func() float64 { return float64(stats().Open) }))
 }
 
 // Handler serves the metrics.

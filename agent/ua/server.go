@@ -14,7 +14,7 @@ import (
 // uas is the server half of the transaction layer (RFC 3261 §17.2 with RFC 6026):
 // it tells new requests from those sent again, and answers the latter. sipgo's
 // would keep goroutine, request and response of every one for 32 s
-// (docs/decisions/0007-transactions.md), and hand requests over in any order.
+// (docs/decisions/0009-transactions.md), and hand requests over in any order.
 type uas struct {
 	endpoint *Endpoint
 	parser   *sip.Parser
