@@ -199,11 +199,17 @@ func (p *reader) account(start token) (*Document, error) {
 				continue
 			}
 			if d.Nodes == nil {
-				d.Nodes = make([]Node, 0, 32)
+				d.Nodes = make([]Node, 0, p.nodesLeft())
 			}
 			d.Nodes = append(d.Nodes, n)
 		}
 	}
+}
+
+// nodesLeft is about how many nodes are still to come, so that room is made once.
+func (p *reader) nodesLeft() int {
+	rest := p.data[p.pos:]
+	return 1 + min(bytes.Count(rest, []byte("</"))+bytes.Count(rest, []byte("/>")), 256)
 }
 
 func (p *reader) duplicate(at place, first, second Node) {
@@ -267,6 +273,10 @@ func (p *reader) element(start token, verbatim bool) (Element, error) {
 		}
 		switch t.kind {
 		case textToken:
+			if text == nil {
+				text = t.text[:len(t.text):len(t.text)] // a copy only if there is more
+				break
+			}
 			text = append(text, t.text...)
 		case startToken:
 			c, err := p.element(t, verbatim)
@@ -275,7 +285,7 @@ func (p *reader) element(start token, verbatim bool) (Element, error) {
 			}
 			if len(text) > 0 {
 				e.Children = append(e.Children, Element{Text: string(text)})
-				text = text[:0]
+				text = nil
 			}
 			e.Children = append(e.Children, c)
 		case endToken:

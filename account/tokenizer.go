@@ -27,16 +27,23 @@ type token struct {
 	kind  tokenKind
 	name  string
 	attrs []Attr
-	text  []byte // valid until the next token
+	text  []byte // of the document: not to be changed
 	at    place
 }
 
 // A tokenizer reads raw tokens, so that names keep their prefixes, and knows
 // where it is. It enforces the limits on depth and attributes while reading.
+//
+// Plain tokens, which documents are nearly all made of, are cut out of the data;
+// anything else is left to encoding/xml, token by token.
 type tokenizer struct {
-	data  []byte
-	xml   *xml.Decoder
-	depth int
+	data []byte
+	pos  int // of the next token
+	// plain is off in tests that hold the two ways against each other.
+	plain bool
+	// open are the names of the elements around pos; closing is set behind <name/>.
+	open    []string
+	closing bool
 	// Where the last counted token began.
 	offset int
 	at     place
@@ -44,22 +51,19 @@ type tokenizer struct {
 }
 
 func newTokenizer(data []byte, p *reader) *tokenizer {
-	d := xml.NewDecoder(bytes.NewReader(data))
-	d.Strict = true
-	return &tokenizer{data: data, xml: d, at: place{1, 1}, fail: p.fail}
+	return &tokenizer{data: data, at: place{1, 1}, plain: true, open: make([]string, 0, 8), fail: p.fail}
 }
 
 // here is the place of the next token.
 func (t *tokenizer) here() place {
-	offset := min(int(t.xml.InputOffset()), len(t.data))
-	between := t.data[t.offset:offset]
+	between := t.data[t.offset:t.pos]
 	if lines := bytes.Count(between, []byte{'\n'}); lines > 0 {
 		t.at.line += lines
 		t.at.col = 1
 		between = between[bytes.LastIndexByte(between, '\n')+1:]
 	}
 	t.at.col += utf8.RuneCount(between)
-	t.offset = offset
+	t.offset = t.pos
 	return t.at
 }
 
@@ -67,7 +71,19 @@ func (t *tokenizer) here() place {
 func (t *tokenizer) next() (token, error) {
 	for {
 		at := t.here()
-		raw, err := t.xml.RawToken()
+		if t.closing {
+			t.closing = false
+			return t.end(t.open[len(t.open)-1], at), nil
+		}
+		if t.pos >= len(t.data) {
+			return token{}, io.EOF
+		}
+		if t.plain {
+			if raw, ok := t.plainToken(); ok {
+				return t.take(raw, at)
+			}
+		}
+		raw, err := t.rawToken()
 		if errors.Is(err, io.EOF) {
 			return token{}, io.EOF
 		}
@@ -75,13 +91,8 @@ func (t *tokenizer) next() (token, error) {
 			return token{}, t.syntax(err)
 		}
 		switch raw := raw.(type) {
-		case xml.StartElement:
-			return t.start(raw, at)
-		case xml.EndElement:
-			t.depth--
-			return token{kind: endToken, name: fullName(raw.Name), at: at}, nil
-		case xml.CharData:
-			return token{kind: textToken, text: raw, at: at}, nil
+		case xml.StartElement, xml.EndElement, xml.CharData:
+			return t.take(raw, at)
 		case xml.Directive:
 			return token{}, t.fail(at, "document types (<!DOCTYPE>) are refused")
 		case xml.ProcInst:
@@ -92,9 +103,39 @@ func (t *tokenizer) next() (token, error) {
 	}
 }
 
+// take makes a token of a raw one.
+func (t *tokenizer) take(raw xml.Token, at place) (token, error) {
+	switch raw := raw.(type) {
+	case xml.StartElement:
+		return t.start(raw, at)
+	case xml.EndElement:
+		return t.end(fullName(raw.Name), at), nil
+	}
+	return token{kind: textToken, text: raw.(xml.CharData), at: at}, nil
+}
+
+// end leaves an element. A wrong name is the reader's to see.
+func (t *tokenizer) end(name string, at place) token {
+	if len(t.open) > 0 {
+		t.open = t.open[:len(t.open)-1]
+	}
+	return token{kind: endToken, name: name, at: at}
+}
+
+// rawToken lets encoding/xml read the token at pos.
+func (t *tokenizer) rawToken() (xml.Token, error) {
+	d := xml.NewDecoder(bytes.NewReader(t.data[t.pos:]))
+	raw, err := d.RawToken()
+	t.pos += int(d.InputOffset())
+	if _, start := raw.(xml.StartElement); start {
+		t.closing = t.data[t.pos-2] == '/' // attributes end in a quote
+	}
+	return raw, err
+}
+
 func (t *tokenizer) start(raw xml.StartElement, at place) (token, error) {
 	name := fullName(raw.Name)
-	if t.depth++; t.depth > MaxDepth {
+	if t.open = append(t.open, name); len(t.open) > MaxDepth {
 		return token{}, t.fail(at, "elements are nested deeper than %d levels", MaxDepth)
 	}
 	if len(raw.Attr) > MaxAttributes {

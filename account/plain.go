@@ -1,0 +1,132 @@
+package account
+
+import (
+	"bytes"
+	"encoding/xml"
+)
+
+// plainToken cuts the token at pos out of the data when it is made of ASCII alone,
+// without entities, prefixes, carriage returns and other rarities; else it moves
+// nothing. What it takes, encoding/xml would read alike.
+func (t *tokenizer) plainToken() (xml.Token, bool) {
+	rest := t.data[t.pos:]
+	if rest[0] != '<' {
+		n := plainText(rest, '<')
+		if n < 0 {
+			return nil, false
+		}
+		t.pos += n
+		return xml.CharData(rest[:n:n]), true
+	}
+	if len(rest) > 2 && rest[1] == '/' {
+		return t.plainEnd(rest)
+	}
+	n := plainName(rest[1:])
+	if n == 0 {
+		return nil, false
+	}
+	start := xml.StartElement{Name: xml.Name{Local: interned(rest[1 : 1+n])}}
+	i := 1 + n
+	for {
+		space := i
+		for i < len(rest) && isSpace(rest[i]) {
+			i++
+		}
+		if i+1 >= len(rest) {
+			return nil, false
+		}
+		switch {
+		case rest[i] == '>':
+			t.pos += i + 1
+			return start, true
+		case rest[i] == '/' && rest[i+1] == '>':
+			t.pos += i + 2
+			t.closing = true
+			return start, true
+		case space == i:
+			return nil, false
+		}
+		attr, size := plainAttr(rest[i:])
+		if size == 0 {
+			return nil, false
+		}
+		start.Attr = append(start.Attr, attr)
+		i += size
+	}
+}
+
+// plainEnd is </name>.
+func (t *tokenizer) plainEnd(rest []byte) (xml.Token, bool) {
+	n := plainName(rest[2:])
+	if n == 0 || len(rest) <= 2+n || rest[2+n] != '>' {
+		return nil, false
+	}
+	t.pos += 2 + n + 1
+	name := rest[2 : 2+n]
+	if last := len(t.open) - 1; last >= 0 && t.open[last] == string(name) {
+		return xml.EndElement{Name: xml.Name{Local: t.open[last]}}, true
+	}
+	return xml.EndElement{Name: xml.Name{Local: string(name)}}, true
+}
+
+// plainAttr is name="value"; size 0: it is not plain.
+func plainAttr(rest []byte) (attr xml.Attr, size int) {
+	n := plainName(rest)
+	if n == 0 || len(rest) < n+3 || rest[n] != '=' || rest[n+1] != '"' && rest[n+1] != '\'' {
+		return attr, 0
+	}
+	value := rest[n+2:]
+	end := plainText(value, rest[n+1])
+	if end < 0 || end == len(value) || bytes.IndexByte(value[:end], '<') >= 0 {
+		return attr, 0
+	}
+	return xml.Attr{Name: xml.Name{Local: interned(rest[:n])}, Value: string(value[:end])}, n + 2 + end + 1
+}
+
+// plainText is how many bytes there are before stop, or the end; -1 when one of
+// them is not plain.
+func plainText(rest []byte, stop byte) int {
+	for i, c := range rest {
+		switch {
+		case c == stop:
+			return i
+		case c == '&' || c == ']' || c >= 0x7f || c < ' ' && c != '\n' && c != '\t':
+			return -1
+		}
+	}
+	return len(rest)
+}
+
+// plainName is how many bytes a name at the start has; 0 when it has none, or is
+// followed by what may belong to it.
+func plainName(rest []byte) int {
+	for i, c := range rest {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_'
+		if letter || i > 0 && (c >= '0' && c <= '9' || c == '-' || c == '.') {
+			continue
+		}
+		if c == ':' || c >= 0x80 {
+			return 0
+		}
+		return i
+	}
+	return 0
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' }
+
+// interned is a name as a string; the schema's own are not made anew.
+func interned(name []byte) string {
+	if i, ok := table().index[string(name)]; ok {
+		if row := &table().rows[i]; row.Name == string(name) {
+			return row.Name
+		}
+	}
+	switch string(name) {
+	case "priority":
+		return "priority"
+	case "source":
+		return "source"
+	}
+	return string(name)
+}
