@@ -38,38 +38,60 @@ type Layer struct {
 // The schema's defaults are not part of it; see WithDefaults. The layers'
 // documents are not changed.
 func Merge(layers ...Layer) *Document {
-	m := merger{index: newNameIndex(), layers: len(layers)}
+	m := merger{index: newNameIndex()}
 	for _, l := range layers {
 		if l.Doc == nil {
 			continue
 		}
 		m.describe(l.Doc)
-		m.doc.Nodes = slices.Grow(m.doc.Nodes, max(0, len(l.Doc.Nodes)-len(m.doc.Nodes)))
-		for _, n := range migrate(l.Doc.Nodes) {
-			m.arrive(l.sign(n))
+		m.held = slices.Grow(m.held, max(0, len(l.Doc.Nodes)-len(m.held)))
+		nodes := migrate(l.Doc.Nodes)
+		for i := range nodes {
+			m.arrive(l.sign(&nodes[i]))
 		}
 	}
 	return m.result()
 }
 
+// A candidate is a node of a layer, with the priority and source it has there.
+type candidate struct {
+	node     *Node
+	priority int
+	source   string
+	// children are the node's own, or the union they became part of.
+	children []Element
+	// before is the one that arrived before it under the same name, whoever won; -1: none.
+	before int32
+}
+
 // sign gives a node the layer's priority and source where it has none of its own.
-func (l Layer) sign(n Node) Node {
-	if !n.HasPriority {
-		n.Priority, n.HasPriority = l.Priority, true
+func (l Layer) sign(n *Node) candidate {
+	c := candidate{node: n, priority: l.Priority, source: l.Source, children: n.Children, before: -1}
+	if n.HasPriority {
+		c.priority = n.Priority
 	}
-	if n.Source == "" {
-		n.Source = l.Source
+	if n.Source != "" {
+		c.source = n.Source
 	}
+	return c
+}
+
+// signed is the node with what its layer says of it.
+func (c *candidate) signed() Node {
+	n := *c.node
+	n.Priority, n.HasPriority, n.Source, n.Children, n.Shadows = c.priority, true, c.source, c.children, nil
 	return n
 }
+
+func (c *candidate) empty() bool { return c.node.Text == "" && len(c.children) == 0 }
 
 // A merger holds what is stored while layers arrive.
 type merger struct {
 	doc   Document
 	index nameIndex
-	// lost are, per stored node, the values that lost against it, in order of arrival.
-	lost   [][]Node
-	layers int
+	// held are the values stored, lost the chain of those that each won over, the last to arrive first.
+	held []candidate
+	lost []candidate
 }
 
 // describe takes over what a document says about itself; the later wins.
@@ -88,76 +110,62 @@ func (m *merger) describe(d *Document) {
 }
 
 // arrive lets one node meet what is stored.
-func (m *merger) arrive(n Node) {
-	i, known, row := m.index.put(n.Name, len(m.doc.Nodes))
+func (m *merger) arrive(c candidate) {
+	i, known, row := m.index.put(c.node.Name, len(m.held))
 	if !known {
-		if row != nil && !row.NoDefault && n.Priority < PriorityDefault {
-			m.index.drop(n.Name)
+		if row != nil && !row.NoDefault && c.priority < PriorityDefault {
+			m.index.drop(c.node.Name)
 			return
 		}
-		if n.Operation == OperationUnion {
-			n.Children = union(nil, n.Children)
+		if c.node.Operation == OperationUnion {
+			c.children = union(nil, c.children)
 		}
-		m.doc.Nodes = append(m.doc.Nodes, n)
-		m.lost = append(m.lost, nil)
+		m.held = append(m.held, c)
 		return
 	}
-	stored := &m.doc.Nodes[i]
-	wins := n.Priority >= stored.Priority
-	if row != nil && row.Merge == MergeEntries && n.empty() != stored.empty() {
+	stored := &m.held[i]
+	wins := c.priority >= stored.priority
+	if row != nil && row.Merge == MergeEntries && c.empty() != stored.empty() {
 		wins = stored.empty() // entries win over none, whatever the priorities
 	}
 	if !wins {
-		m.lose(i, n)
+		c.before, stored.before = stored.before, int32(len(m.lost))
+		m.lost = append(m.lost, c)
 		return
 	}
-	if n.Operation == OperationUnion && n.mayUnite(stored) {
-		n.Children = union(stored.Children, n.Children)
+	if c.node.Operation == OperationUnion && c.node.Text == "" && stored.node.Text == "" { // both are subtrees, or empty
+		c.children = union(stored.children, c.children)
 	}
-	m.lose(i, *stored)
-	*stored = n
-}
-
-// lose notes a value that lost against the stored node i.
-func (m *merger) lose(i int, n Node) {
-	if m.lost[i] == nil {
-		m.lost[i] = make([]Node, 0, m.layers-1)
-	}
-	m.lost[i] = appendLost(m.lost[i], n)
-}
-
-// appendLost adds a value and what it had won over itself, which arrived before it.
-func appendLost(list []Node, n Node) []Node {
-	for _, s := range slices.Backward(n.Shadows) {
-		list = append(list, s)
-	}
-	n.Shadows = nil
-	return append(list, n)
+	c.before = int32(len(m.lost))
+	m.lost = append(m.lost, *stored)
+	*stored = c
 }
 
 // result gives every node its shadows, the one that would win without it first:
 // by priority, and among equal ones the last to arrive.
 func (m *merger) result() *Document {
-	for i, lost := range m.lost {
-		n := &m.doc.Nodes[i]
-		if len(lost) == 0 {
-			continue
+	room := make([]Node, 0, len(m.lost)+8)
+	m.doc.Nodes = make([]Node, 0, len(m.held))
+	m.index.each(func(i int) {
+		c := &m.held[i]
+		n := c.signed()
+		from := len(room)
+		room = append(room, c.node.Shadows...)
+		for at := c.before; at >= 0; at = m.lost[at].before {
+			room = append(room, m.lost[at].signed())
+			room = append(room, m.lost[at].node.Shadows...)
 		}
-		for _, s := range slices.Backward(n.Shadows) {
-			lost = append(lost, s)
+		if shadows := room[from:len(room):len(room)]; len(shadows) > 0 {
+			byPriority := func(a, b Node) int { return cmp.Compare(b.Priority, a.Priority) }
+			if !slices.IsSortedFunc(shadows, byPriority) {
+				slices.SortStableFunc(shadows, byPriority)
+			}
+			n.Shadows = shadows
 		}
-		slices.Reverse(lost)
-		slices.SortStableFunc(lost, func(a, b Node) int { return cmp.Compare(b.Priority, a.Priority) })
-		n.Shadows = lost
-	}
-	m.doc.Nodes = m.index.ordered(m.doc.Nodes)
+		m.doc.Nodes = append(m.doc.Nodes, n)
+	})
 	return &m.doc
 }
-
-func (n *Node) empty() bool { return n.Text == "" && len(n.Children) == 0 }
-
-// mayUnite tells whether both values are subtrees, an empty one included.
-func (n *Node) mayUnite(stored *Node) bool { return n.Text == "" && stored.Text == "" }
 
 // union is stored with the children of added that are not there yet, compared
 // whole, order kept.

@@ -1,31 +1,28 @@
 package account
 
-import (
-	"bytes"
-	"encoding/xml"
-)
+import "bytes"
 
 // plainToken cuts the token at pos out of the data when it is made of ASCII alone,
 // without entities, prefixes, carriage returns and other rarities; else it moves
 // nothing. What it takes, encoding/xml would read alike.
-func (t *tokenizer) plainToken() (xml.Token, bool) {
+func (t *tokenizer) plainToken() (next token, ok bool) {
 	rest := t.data[t.pos:]
 	if rest[0] != '<' {
 		n := plainText(rest, '<')
 		if n < 0 {
-			return nil, false
+			return next, false
 		}
 		t.pos += n
-		return xml.CharData(rest[:n:n]), true
+		return token{kind: textToken, text: rest[:n:n]}, true
 	}
 	if len(rest) > 2 && rest[1] == '/' {
 		return t.plainEnd(rest)
 	}
 	n := plainName(rest[1:])
 	if n == 0 {
-		return nil, false
+		return next, false
 	}
-	start := xml.StartElement{Name: xml.Name{Local: interned(rest[1 : 1+n])}}
+	next = token{kind: startToken, name: interned(rest[1 : 1+n])}
 	i := 1 + n
 	for {
 		space := i
@@ -33,44 +30,44 @@ func (t *tokenizer) plainToken() (xml.Token, bool) {
 			i++
 		}
 		if i+1 >= len(rest) {
-			return nil, false
+			return next, false
 		}
 		switch {
 		case rest[i] == '>':
 			t.pos += i + 1
-			return start, true
+			return next, true
 		case rest[i] == '/' && rest[i+1] == '>':
 			t.pos += i + 2
 			t.closing = true
-			return start, true
+			return next, true
 		case space == i:
-			return nil, false
+			return next, false
 		}
 		attr, size := plainAttr(rest[i:])
 		if size == 0 {
-			return nil, false
+			return next, false
 		}
-		start.Attr = append(start.Attr, attr)
+		next.attrs = append(next.attrs, attr)
 		i += size
 	}
 }
 
 // plainEnd is </name>.
-func (t *tokenizer) plainEnd(rest []byte) (xml.Token, bool) {
+func (t *tokenizer) plainEnd(rest []byte) (next token, ok bool) {
 	n := plainName(rest[2:])
 	if n == 0 || len(rest) <= 2+n || rest[2+n] != '>' {
-		return nil, false
+		return next, false
 	}
 	t.pos += 2 + n + 1
 	name := rest[2 : 2+n]
 	if last := len(t.open) - 1; last >= 0 && t.open[last] == string(name) {
-		return xml.EndElement{Name: xml.Name{Local: t.open[last]}}, true
+		return token{kind: endToken, name: t.open[last]}, true
 	}
-	return xml.EndElement{Name: xml.Name{Local: string(name)}}, true
+	return token{kind: endToken, name: string(name)}, true
 }
 
 // plainAttr is name="value"; size 0: it is not plain.
-func plainAttr(rest []byte) (attr xml.Attr, size int) {
+func plainAttr(rest []byte) (attr Attr, size int) {
 	n := plainName(rest)
 	if n == 0 || len(rest) < n+3 || rest[n] != '=' || rest[n+1] != '"' && rest[n+1] != '\'' {
 		return attr, 0
@@ -80,7 +77,7 @@ func plainAttr(rest []byte) (attr xml.Attr, size int) {
 	if end < 0 || end == len(value) || bytes.IndexByte(value[:end], '<') >= 0 {
 		return attr, 0
 	}
-	return xml.Attr{Name: xml.Name{Local: interned(rest[:n])}, Value: string(value[:end])}, n + 2 + end + 1
+	return Attr{Name: interned(rest[:n]), Value: string(value[:end])}, n + 2 + end + 1
 }
 
 // plainText is how many bytes there are before stop, or the end; -1 when one of

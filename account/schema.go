@@ -212,18 +212,16 @@ func (x *nameIndex) put(name string, i int) (int, bool, *Row) {
 // drop forgets a known node.
 func (x *nameIndex) drop(name string) { x.known[table().index[name]] = 0 }
 
-// ordered returns the nodes in the schema's order, unknown ones last and by name.
-func (x *nameIndex) ordered(nodes []Node) []Node {
-	out := make([]Node, 0, len(nodes))
+// each goes through the places of the nodes in the schema's order, unknown ones last and by name.
+func (x *nameIndex) each(visit func(at int)) {
 	for _, at := range x.known {
 		if at > 0 {
-			out = append(out, nodes[at-1])
+			visit(int(at) - 1)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(x.unknown)) {
-		out = append(out, nodes[x.unknown[name]])
+		visit(x.unknown[name])
 	}
-	return out
 }
 
 // canonicalName replaces an alias by the name it stands for.

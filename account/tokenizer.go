@@ -79,8 +79,9 @@ func (t *tokenizer) next() (token, error) {
 			return token{}, io.EOF
 		}
 		if t.plain {
-			if raw, ok := t.plainToken(); ok {
-				return t.take(raw, at)
+			if plain, ok := t.plainToken(); ok {
+				plain.at = at
+				return t.accept(plain)
 			}
 		}
 		raw, err := t.rawToken()
@@ -107,11 +108,39 @@ func (t *tokenizer) next() (token, error) {
 func (t *tokenizer) take(raw xml.Token, at place) (token, error) {
 	switch raw := raw.(type) {
 	case xml.StartElement:
-		return t.start(raw, at)
+		next := token{kind: startToken, name: fullName(raw.Name), at: at}
+		for _, a := range raw.Attr {
+			next.attrs = append(next.attrs, Attr{Name: fullName(a.Name), Value: a.Value})
+		}
+		return t.accept(next)
 	case xml.EndElement:
 		return t.end(fullName(raw.Name), at), nil
 	}
 	return token{kind: textToken, text: raw.(xml.CharData), at: at}, nil
+}
+
+// accept enters and leaves elements, within the limits.
+func (t *tokenizer) accept(next token) (token, error) {
+	switch next.kind {
+	case endToken:
+		return t.end(next.name, next.at), nil
+	case textToken:
+		return next, nil
+	}
+	if t.open = append(t.open, next.name); len(t.open) > MaxDepth {
+		return token{}, t.fail(next.at, "elements are nested deeper than %d levels", MaxDepth)
+	}
+	if len(next.attrs) > MaxAttributes {
+		return token{}, t.fail(next.at, "<%s> has more than %d attributes", next.name, MaxAttributes)
+	}
+	for i, a := range next.attrs {
+		for _, before := range next.attrs[:i] {
+			if before.Name == a.Name {
+				return token{}, t.fail(next.at, "<%s> has the attribute %s twice", next.name, a.Name)
+			}
+		}
+	}
+	return next, nil
 }
 
 // end leaves an element. A wrong name is the reader's to see.
@@ -131,30 +160,6 @@ func (t *tokenizer) rawToken() (xml.Token, error) {
 		t.closing = t.data[t.pos-2] == '/' // attributes end in a quote
 	}
 	return raw, err
-}
-
-func (t *tokenizer) start(raw xml.StartElement, at place) (token, error) {
-	name := fullName(raw.Name)
-	if t.open = append(t.open, name); len(t.open) > MaxDepth {
-		return token{}, t.fail(at, "elements are nested deeper than %d levels", MaxDepth)
-	}
-	if len(raw.Attr) > MaxAttributes {
-		return token{}, t.fail(at, "<%s> has more than %d attributes", name, MaxAttributes)
-	}
-	if len(raw.Attr) == 0 {
-		return token{kind: startToken, name: name, at: at}, nil
-	}
-	attrs := make([]Attr, 0, len(raw.Attr))
-	for _, a := range raw.Attr {
-		next := Attr{Name: fullName(a.Name), Value: a.Value}
-		for _, before := range attrs {
-			if before.Name == next.Name {
-				return token{}, t.fail(at, "<%s> has the attribute %s twice", name, next.Name)
-			}
-		}
-		attrs = append(attrs, next)
-	}
-	return token{kind: startToken, name: name, attrs: attrs, at: at}, nil
 }
 
 // syntax turns the tokenizer's error into ours, at the place where it gave up.
