@@ -81,24 +81,30 @@ func reported(err error) bool {
 	return false
 }
 
-// WriteTo sends a datagram. An ICMP error pending on the socket is returned to
-// whoever writes next, wherever to; so it is taken to the one it belongs to and
-// the datagram is sent again.
-func (c *conn) WriteTo(b []byte, to net.Addr) (int, error) {
-	n, err := c.UDPConn.WriteTo(b, to)
-	if errors.As(err, new(syscall.Errno)) && c.drain() > 0 {
-		n, err = c.UDPConn.WriteTo(b, to)
-	}
+// WriteTo sends a datagram.
+func (c *conn) WriteTo(b []byte, to net.Addr) (n int, err error) {
+	err = c.insist(func() error { n, err = c.UDPConn.WriteTo(b, to); return err })
 	return n, err
 }
 
 // send is WriteTo without the detour of an interface.
 func (c *conn) send(b []byte, to netip.AddrPort) error {
-	_, err := c.WriteToUDPAddrPort(b, to)
-	if errors.As(err, new(syscall.Errno)) && c.drain() > 0 {
-		_, err = c.WriteToUDPAddrPort(b, to)
+	return c.insist(func() error { _, err := c.WriteToUDPAddrPort(b, to); return err })
+}
+
+// mostPending errors are taken for those of other datagrams, before one counts.
+const mostPending = 4
+
+// insist sends a datagram. An ICMP error pending on the socket is returned to
+// whoever writes next, wherever to; so it is taken to the one it belongs to, unless
+// the reader did that first, and the datagram is sent again.
+func (c *conn) insist(write func() error) error {
+	for attempt := 0; ; attempt++ {
+		err := write()
+		if err == nil || attempt == mostPending || c.drain() == 0 && !reported(err) {
+			return err
+		}
 	}
-	return err
 }
 
 // drain hands on the ICMP errors waiting at the socket and counts them.
