@@ -257,9 +257,9 @@ func TestTransportBaresip(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		must(t, b.Dial(ctx, "alice"))
-		in := a.awaitIncoming("alice", "hears baresip", func(r record) bool { return r.RTP.Received > 100 && near(r, 700) })
+		a.awaitIncoming("alice", "hears baresip", func(r record) bool { return r.RTP.Received > 100 && near(r, 700) })
 		must(t, b.Hangup(ctx))
-		in = a.awaitIncoming("alice", "of baresip ended", ended)
+		in := a.awaitIncoming("alice", "of baresip ended", ended)
 		if in.End.By != "remote" || in.End.Code != 200 {
 			t.Errorf("baresip's call: %s", pretty(in))
 		}
