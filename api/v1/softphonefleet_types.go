@@ -47,6 +47,14 @@ type SoftphoneFleetSpec struct {
 	// +optional
 	Caps *Caps `json:"caps,omitempty"`
 
+	// SourceRequestsPerSecond that one address on the network may send to an agent; 0 = no bound. The servers of the
+	// agent's lines may send more.
+	// +optional
+	// +kubebuilder:default=50
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	SourceRequestsPerSecond *int32 `json:"sourceRequestsPerSecond,omitempty"`
+
 	// Registrar bounds what the whole fleet asks of one registrar.
 	// +optional
 	Registrar *Registrar `json:"registrar,omitempty"`

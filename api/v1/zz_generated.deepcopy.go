@@ -2457,6 +2457,11 @@ func (in *SoftphoneFleetSpec) DeepCopyInto(out *SoftphoneFleetSpec) {
 		*out = new(Caps)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.SourceRequestsPerSecond != nil {
+		in, out := &in.SourceRequestsPerSecond, &out.SourceRequestsPerSecond
+		*out = new(int32)
+		**out = **in
+	}
 	if in.Registrar != nil {
 		in, out := &in.Registrar, &out.Registrar
 		*out = new(Registrar)

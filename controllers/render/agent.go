@@ -19,6 +19,8 @@ type Settings struct {
 	NoAnswerSeconds  int
 	DrainSeconds     int
 	Caps             delivery.Caps
+	// SourceRequestsPerSecond that one address may send to an agent; 0 = no bound.
+	SourceRequestsPerSecond int
 	// Registrar bounds the whole fleet, until Among gives an agent its share.
 	Registrar delivery.Registrar
 	// Destinations guard what lines may call.
@@ -48,6 +50,7 @@ func FleetSettings(spec v1.SoftphoneFleetSpec) Settings {
 			NewCallsPerSecond: number(caps.NewCallsPerSecond, 10),
 			MaxCallSeconds:    number(caps.MaxCallSeconds, 3600),
 		},
+		SourceRequestsPerSecond: number(spec.SourceRequestsPerSecond, 50),
 		Registrar: delivery.Registrar{
 			RequestsPerSecond: number(registrar.RequestsPerSecond, defaults.RequestsPerSecond),
 			InFlight:          number(registrar.InFlight, defaults.InFlight),
@@ -117,19 +120,20 @@ func Row(acc *v1.SoftphoneAccount, b v1.LineBinding, suspended bool) delivery.Li
 // AgentFile is agent.json; labels are those of accounts, by line.
 func AgentFile(name string, hashKey []byte, s Settings, rows map[string]delivery.Line, labels map[string]map[string]string) []byte {
 	out, err := json.Marshal(delivery.Agent{
-		Version:          1,
-		Name:             name,
-		HashKey:          hashKey,
-		Network:          s.Network,
-		IncomingCallMode: s.IncomingCallMode,
-		NoAnswerSeconds:  s.NoAnswerSeconds,
-		DrainSeconds:     s.DrainSeconds,
-		Caps:             s.Caps,
-		Registrar:        s.Registrar,
-		Destinations:     s.Destinations,
-		MetricLabels:     s.LabelNames(),
-		Labels:           labels,
-		Lines:            rows,
+		Version:                 1,
+		Name:                    name,
+		HashKey:                 hashKey,
+		Network:                 s.Network,
+		IncomingCallMode:        s.IncomingCallMode,
+		NoAnswerSeconds:         s.NoAnswerSeconds,
+		DrainSeconds:            s.DrainSeconds,
+		Caps:                    s.Caps,
+		SourceRequestsPerSecond: s.SourceRequestsPerSecond,
+		Registrar:               s.Registrar,
+		Destinations:            s.Destinations,
+		MetricLabels:            s.LabelNames(),
+		Labels:                  labels,
+		Lines:                   rows,
 	})
 	if err != nil {
 		panic(err) // strings, numbers and maps of them always encode

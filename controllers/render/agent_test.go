@@ -19,6 +19,8 @@ func TestFleetThatSaysNothingHasTheBuiltInSettings(t *testing.T) {
 		LinesPerAgent: 200, Network: delivery.Network{Type: delivery.WiFi}, IncomingCallMode: "keepAwake", NoAnswerSeconds: 60, DrainSeconds: 30,
 		Caps:      delivery.Caps{ConcurrentCalls: 20, NewCallsPerSecond: 10, MaxCallSeconds: 3600},
 		Registrar: delivery.Registrar{}.Defaults(),
+
+		SourceRequestsPerSecond: 50,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v", got)
