@@ -56,7 +56,7 @@ func TestClaimsWithoutATestAreRefused(t *testing.T) {
 		"username":      "agent/call.TestThatNobodyWrote",
 		"ringingTone":   "agent/call.TestOutgoing",
 		"noSuchNode":    "agent/call.TestOutgoing",
-		"authUsername":  "nowhere.TestOutgoing",
+		"title":         "nowhere.TestOutgoing",
 		"autoAnswerFoo": "",
 	} {
 		before, had := proofs[node]
