@@ -110,7 +110,17 @@ func (l *line) poke() {
 // onRegistration is called from the registration's goroutine after every change.
 func (l *line) onRegistration() func(registration.Status) {
 	var before attempt
+	var began time.Time // of the state registering; zero in any other
 	return func(s registration.Status) {
+		switch {
+		case s.State == delivery.Registering:
+			began = s.Since
+		case s.State == delivery.Registered && !began.IsZero():
+			l.env.metrics.RegistrationTook(s.Since.Sub(began))
+			fallthrough
+		default:
+			began = time.Time{}
+		}
 		if before.ended(s) {
 			l.env.metrics.RegistrationAttempt(l.name, s.LastCode)
 		}

@@ -38,6 +38,7 @@ type Metrics struct {
 	jitter, mos    *prometheus.GaugeVec
 	callMOS        prometheus.Histogram
 	callJitterSecs prometheus.Histogram
+	registering    prometheus.Histogram
 
 	mu      sync.Mutex
 	running map[string]counted // by call id
@@ -91,7 +92,11 @@ func (m *Metrics) callMetrics() {
 		Name: "softphone_call_jitter_seconds", Help: "Interarrival jitter of calls that ended.",
 		Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2},
 	})
-	m.registry.MustRegister(m.setup, m.callMOS, m.callJitterSecs)
+	m.registering = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "softphone_registration_duration_seconds", Help: "From the state registering to the state registered.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 32, 64},
+	})
+	m.registry.MustRegister(m.registering, m.setup, m.callMOS, m.callJitterSecs)
 }
 
 func (m *Metrics) endpointMetrics(stats func() ua.Stats) {
@@ -143,6 +148,9 @@ func (m *Metrics) Certificates(account string, all []delivery.Certificate) {
 
 // RegistrationAttempt counts an attempt that ended with a final code; 0 = no answer.
 func (m *Metrics) RegistrationAttempt(account string, code int) { m.lines.attempted(account, code) }
+
+// RegistrationTook counts a registration that came to be after so long.
+func (m *Metrics) RegistrationTook(d time.Duration) { m.registering.Observe(d.Seconds()) }
 
 // Forget drops every series of a line.
 func (m *Metrics) Forget(account string) {

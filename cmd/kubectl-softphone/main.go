@@ -51,6 +51,9 @@ func exitCode(err error) int {
 		return status.Code
 	}
 	fmt.Fprintln(os.Stderr, "error:", err)
+	if errors.Is(err, cluster.ErrInconclusive) {
+		return 2
+	}
 	if status.Code != 0 {
 		return status.Code
 	}
