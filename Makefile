@@ -23,7 +23,7 @@ GOTEST := $(GO) test
 ##@ Use
 
 .PHONY: demo
-demo: deps-cluster build $(CLUSTER) ## The main job on a real cluster: two registered lines, one checked call.
+demo: deps-cluster build $(CLUSTER) ## The main job on a real cluster: two registered lines, a call, a check that passes and one that fails.
 	hack/demo.sh up
 
 .PHONY: demo-down

@@ -55,6 +55,8 @@ func decidePassing(f checkFacts, c conditionSet) {
 	switch {
 	case f.resolved.problem != nil:
 		c.set(v1.ConditionPassing, metav1.ConditionUnknown, f.resolved.problem.Reason, "it cannot run: "+f.resolved.problem.Message)
+	case f.resolved.suspended:
+		c.set(v1.ConditionPassing, metav1.ConditionUnknown, string(check.LineSuspended), fmt.Sprintf("nobody looks: line %s is suspended", f.check.Spec.From))
 	case f.report != nil && len(f.report.Runs) > 0:
 		reason, message := string(f.report.Reason), f.report.Message
 		if f.report.Passing == check.IsPassing && message == "" {
@@ -79,6 +81,8 @@ func judgeReady(f checkFacts) verdict {
 		return stalled(v1.ReasonRejectedByAgent, fmt.Sprintf("agent %s refuses the check: %s", f.agent, f.rejected))
 	case f.resolved.waiting != "":
 		return reconciling(metav1.ConditionFalse, v1.ReasonPlacing, f.resolved.waiting)
+	case f.resolved.suspended:
+		return ready(v1.ReasonSuspended, fmt.Sprintf("line %s is suspended, and its checks with it", f.check.Spec.From))
 	case f.agent == "":
 		return reconciling(metav1.ConditionFalse, v1.ReasonPlacing, fmt.Sprintf("line %s is on no agent yet", f.check.Spec.From))
 	case f.report == nil:

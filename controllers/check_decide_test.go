@@ -55,6 +55,7 @@ func TestWhatIsNewsOfACheck(t *testing.T) {
 		}, false, ""},
 		"it fails":                            {steady, failing("answered after 3.1 s, more than 2 s"), true, "AnsweredLate"},
 		"it fails on, in other figures":       {late, failing("answered after 3.2 s, more than 2 s"), false, ""},
+		"its line is suspended":               {steady, func(f *checkFacts) { f.resolved.suspended = true }, true, "LineSuspended"},
 		"it passes again":                     {late, func(*checkFacts) {}, true, "Passed"},
 		"a failure that is within the limits": {steady, func(f *checkFacts) { f.report.Runs[0].Result = check.Fail }, true, ""},
 		"a run that was asked for":            {steady, func(f *checkFacts) { f.report.RunAt = "now" }, true, ""},

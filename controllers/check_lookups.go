@@ -37,7 +37,7 @@ func (l lookups) checkRequests(ctx context.Context, namespace string, lines ...s
 func sameAccount(before, after client.Object) bool {
 	was, _ := before.(*v1.SoftphoneAccount)
 	is, _ := after.(*v1.SoftphoneAccount)
-	return was != nil && is != nil && was.UID == is.UID && was.FleetName() == is.FleetName() && addressOf(was) == addressOf(is) &&
+	return was != nil && is != nil && was.UID == is.UID && was.Suspended() == is.Suspended() && was.FleetName() == is.FleetName() && addressOf(was) == addressOf(is) &&
 		was.DeletionTimestamp.IsZero() == is.DeletionTimestamp.IsZero()
 }
 

@@ -18,6 +18,8 @@ type resolvedCheck struct {
 	from *v1.SoftphoneAccount
 	// problem the user must mend; nil = none.
 	problem *render.Failure
+	// suspended: the line that calls is, by its account or its fleet.
+	suspended bool
 	// waiting is what is about to be known; empty = nothing is.
 	waiting string
 	check   check.Check
@@ -54,6 +56,7 @@ func resolveCheck(ctx context.Context, c client.Reader, chk *v1.CallCheck) (reso
 	if err != nil {
 		return r, err
 	}
+	r.suspended = settings.Suspend || r.from.Suspended()
 	r.problem = judgeCheck(r.check, settings.Destinations)
 	return r, nil
 }

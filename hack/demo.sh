@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The main job, for everyone to see: the operator on a real cluster, two registered lines, one checked call between them.
+# The main job, for everyone to see: the operator on a real cluster, two registered lines, one call between them,
+# one check that passes and one that is meant to fail.
 # usage: hack/demo.sh up|down
 # With KUBECONFIG set that cluster is used (IMG and AGENT_IMG name images it can pull, DEMO_REGISTRAR a registrar that
 # knows alice and bob by the passwords secret-alice and secret-bob); otherwise a development cluster is started here.
@@ -42,6 +43,11 @@ up() {
   step "a call: kubectl softphone call -n $namespace alice bob --seconds 8 --tone 1004"
   kubectl softphone call -n $namespace alice bob --seconds 8 --tone 1004 | tee "${TMPDIR:-/tmp}/softphone-demo-call"
 
+  step "two checks: kubectl apply -f config/demo/checks.yaml"
+  kubectl apply -f config/demo/checks.yaml
+  kubectl wait -n $namespace --for=condition=Passing callcheck/alice-calls-bob --timeout=90s
+  kubectl wait -n $namespace --for=condition=Passing=False callcheck/alice-calls-nobody --timeout=90s
+
   step "what there is now: kubectl get softphone -A"
   kubectl get softphone -A
   step "the two lines and the call"
@@ -49,13 +55,20 @@ up() {
   echo
   cat "${TMPDIR:-/tmp}/softphone-demo-call"
   rm -f "${TMPDIR:-/tmp}/softphone-demo-call"
+  step "a check that passes: kubectl softphone check run -n $namespace alice-calls-bob"
+  kubectl softphone check run -n $namespace alice-calls-bob
+  step "a check that is meant to fail: kubectl softphone check run -n $namespace alice-calls-nobody"
+  if kubectl softphone check run -n $namespace alice-calls-nobody; then
+    echo "nobody has that number, and yet the check passed" >&2
+    exit 1
+  fi
 }
 
 down() {
   if [ -z "${KUBECONFIG:-}" ]; then
     bin/cluster down
   else
-    kubectl delete --ignore-not-found -f config/demo/accounts.yaml
+    kubectl delete --ignore-not-found -f config/demo/checks.yaml -f config/demo/accounts.yaml
     hack/deploy.sh delete "${IMG:-controller:latest}" "${AGENT_IMG:-agent:latest}"
   fi
 }

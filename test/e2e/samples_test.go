@@ -20,4 +20,5 @@ func TestTheSamplesRun(t *testing.T) {
 			t.Errorf("%s of fleet %s runs on agent %s", name, a.FleetName(), a.Status.Agent)
 		}
 	}
+	kubectl(t, "wait", "-n", ns, "--for=condition=Passing", "callcheck/bob-calls-alice", "--timeout=90s")
 }

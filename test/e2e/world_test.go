@@ -40,7 +40,7 @@ func newNamespace(t *testing.T) string {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("accounts:\n%s", kubectlOutput("get", "sacc,sagent,pods", "-n", ns.Name, "-o", "wide"))
+			t.Logf("accounts:\n%s", kubectlOutput("get", "sacc,sagent,ccheck,pods", "-n", ns.Name, "-o", "wide"))
 			t.Logf("events:\n%s", kubectlOutput("get", "events", "-n", ns.Name))
 			t.Logf("manager:\n%s", kubectlOutput("logs", "-n", managerNamespace, "deploy/softphone-manager", "--tail=40"))
 			t.Logf("agents:\n%s", kubectlOutput("logs", "-n", ns.Name, "-l", voipv1.LabelFleet, "--tail=40", "--prefix"))

@@ -160,7 +160,7 @@ func TestARealPrometheusAlerts(t *testing.T) {
 	a := startAgent(t, options{files: map[string]string{
 		"alice.xml": accountXML("alice", "secret-alice", host), "bob.xml": bob,
 		"nightly.check.json": checkJSON("alice", "sip:bob@"+host, expected, `"account":"bob"`),
-		"agent.json": `{"version":1,"metricLabels":["carrier"],"labels":{"alice":{"carrier":"acme"}}}`,
+		"agent.json":         `{"version":1,"metricLabels":["carrier"],"labels":{"alice":{"carrier":"acme"}}}`,
 	}})
 	a.awaitLine("alice", "registered")
 	a.awaitLine("bob", "registered")
