@@ -57,3 +57,33 @@ func TestEModelOnlyGetsWorse(t *testing.T) {
 		t.Errorf("loss in bursts rates %.2f, scattered %.2f", bursty, random)
 	}
 }
+
+// The whole range that calls are judged in: loss 0 to 10 %, delay 0 to 300 ms one way, against published formulas that were not
+// used to write the model. The delay impairment is that of R. Cole and J. Rosenbluth, "Voice over IP performance monitoring" (ACM
+// SIGCOMM CCR 31(2), 2001, eq. (3)), fitted to the curves of G.107; the loss impairment is G.107 (7-29) with Ie and Bpl of G.113
+// Appendix I (G.711 with the concealment of its Appendix I 0 and 25.1, without 0 and 4.3, G.729A 11 and 19), worked out
+// here by hand; R becomes MOS by G.107 (B-4), whose ends are R 0 = 1 and R 100 = 4.5.
+func TestEModelAgainstPublishedFormulas(t *testing.T) {
+	for _, codec := range []struct{ ie, bpl float64 }{{0, 25.1}, {0, 4.3}, {11, 19}} {
+		for loss := 0.0; loss <= 10; loss++ {
+			for delay := 0.0; delay <= 300; delay += 25 {
+				r := 93.2 - 0.024*delay - codec.ie - (95-codec.ie)*loss/(loss+codec.bpl)
+				if delay > 177.3 {
+					r -= 0.11 * (delay - 177.3)
+				}
+				r = max(r, 0)
+				want := max(1+0.035*r+r*(r-60)*(100-r)*7e-6, 1)
+				got := EModel{Ie: codec.ie, Bpl: codec.bpl, LossPercent: loss, DelayMs: delay}.MOS()
+				within(t, "MOS", got, want, 0.1)
+			}
+		}
+	}
+}
+
+// Loss impairments worked out by hand from G.107 (7-29): 5 % of G.711 with concealment cost 95·5/30.1 = 15.8, 10 % cost
+// 95·10/35.1 = 27.1.
+func TestEModelLossByHand(t *testing.T) {
+	for loss, lowers := range map[float64]float64{0: 0, 1: 3.64, 2: 7.01, 5: 15.78, 10: 27.07} {
+		within(t, "R under loss", EModel{Bpl: 25.1, LossPercent: loss}.R(), EModel{}.R()-lowers, 0.01)
+	}
+}

@@ -92,6 +92,6 @@ func TestChecksTellWhatTheyFind(t *testing.T) {
 	if run, code := runCheck(t, ns, "bad"); code != 1 || run.Result != "fail" {
 		t.Errorf("run now: exit %d, %+v", code, run)
 	}
-	apply(t, ns, "apiVersion: voip.softphone.dev/v1\nkind: SoftphoneAccount\nmetadata: {name: checking}\nspec: {suspend: true}\n")
+	kubectl(t, "patch", "-n", ns, "sacc", "checking", "--type=merge", "-p", `{"spec":{"suspend":true}}`)
 	kubectl(t, "wait", "-n", ns, "--for=condition=Passing=Unknown", "callcheck/good", "--timeout=90s") // nobody looks
 }

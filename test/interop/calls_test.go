@@ -285,6 +285,8 @@ func TestRefusalsOfPOSTCalls(t *testing.T) {
 		{`{"line":"carol","to":"1"}`, 409},
 		{`{"line":"alice","to":"<>"}`, 400},
 		{`{"line":"alice","to":"1","toneHz":-1}`, 400},
+		{`{"line":"alice","to":"112"}`, 403},
+		{`{"line":"alice","to":"sip:%39%31%31@pbx.test"}`, 403},
 		{`{"line":"alice","to":"1"}`, 429},
 	} {
 		if code, answer := a.request("POST", "/calls", c.body); code != c.code || !strings.Contains(string(answer), `"error"`) {
@@ -295,7 +297,7 @@ func TestRefusalsOfPOSTCalls(t *testing.T) {
 		t.Errorf("DELETE: %d", code)
 	}
 	a.awaitCall(id, "has ended", ended)
-	outcome(t, "agent", "404 unknown line, 409 not registered or suspended, 400 bad target, 429 above the cap")
+	outcome(t, "agent", "404 unknown line, 409 not registered or suspended, 400 bad target, 403 emergency number, 429 above the cap")
 }
 
 func TestTwoLinesCallEachOther(t *testing.T) {
