@@ -192,8 +192,8 @@ var documentRows = []section{
 			Doc: "Last RTP port, at least 4 after the first."},
 		{Name: "listeningPort", Kind: KindIntEmpty, Range: between(1025, 65535), Also: []int{0}, Effect: Restart, HonouredBy: ByAgent,
 			Doc: "Local SIP port; empty: kept random, 0: a new random one each time."},
-		{Name: "networkLossCallTimeoutMs", Kind: KindInt, Default: "30000", Range: from(0), Aliases: []string{"networkLossCallTimeout"},
-			Doc: "How long an established call survives the loss of the network, milliseconds."},
+		{Name: "networkLossCallTimeoutMs", Kind: KindInt, Default: "30000", Range: from(0), Aliases: []string{"networkLossCallTimeout"}, Effect: Live, HonouredBy: ByAgent,
+			Doc: "How long an established call survives the loss of the network, milliseconds; 5 seconds at the least."},
 	}},
 	{"Headers", []Row{
 		{Name: "headers", Kind: KindSubtree, NoDefault: true, Effect: Reregister, HonouredBy: ByAgent,

@@ -26,6 +26,8 @@ const (
 	alarmCancel                  // no final response came after CANCEL
 	alarmHangup                  // the call has lasted as long as asked
 	alarmDuration                // the call has lasted as long as allowed
+	alarmLoss                    // see whether the other side is still there
+	alarmDigit                   // the next digit by INFO
 )
 
 // alarms are the deadlines of one call.

@@ -43,6 +43,9 @@ type call struct {
 	attempt *attempt    // the INVITE we sent; nil for a call that came
 	leaving *goodbye    // how the call is to end once it can be
 
+	vigil  vigil        // over the other side, once the call is answered
+	digits digitsByINFO // that are still to be sent
+
 	taken, allotted time.Duration // of the day's minutes; allotted > 0: they end the call
 }
 
@@ -127,6 +130,10 @@ func (c *call) ring(a alarm) {
 		c.giveUpInvite()
 	case alarmHangup:
 		c.hangup(goodbye{End: End{Reason: fmt.Sprintf("hung up after %v as asked", short(c.attempt.dial.lasts())), By: Local}})
+	case alarmLoss:
+		c.lookForLoss()
+	case alarmDigit:
+		c.nextINFO()
 	case alarmDuration:
 		why := "maximum duration reached"
 		if c.allotted > 0 {
@@ -174,6 +181,7 @@ func (c *call) established() {
 	c.rec.SetupMs = &setup
 	c.alarms.set(alarmDuration, c.opts.Caps.MaxDuration)
 	c.spend()
+	c.guardLoss()
 	c.state(Established)
 }
 

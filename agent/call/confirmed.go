@@ -1,12 +1,9 @@
 package call
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/emiago/sipgo/sip"
-
-	"github.com/softphone-operator/softphone-operator/agent/media"
 )
 
 // accepted takes the first 2xx: ACK it, agree on audio, and the call is up.
@@ -96,20 +93,4 @@ func (c *call) repeated(res *sip.Response) {
 	}
 	c.note(fmt.Sprintf("answered %d times; only the first answer counts", len(t.acks)+1))
 	c.farewell(c.acknowledge(res), nil)
-}
-
-// sendDigits sends the digits of the Dial.
-func (c *call) sendDigits() {
-	digits := c.attempt.dial.DTMF
-	if digits == "" {
-		return
-	}
-	err := c.audio.session.SendDTMF(digits)
-	switch {
-	case err == nil:
-	case errors.Is(err, media.ErrNoTelephoneEvent):
-		c.note("digits not sent: the other side takes no telephone-event (RFC 4733)")
-	default:
-		c.note("digits not sent: " + clip(err.Error()))
-	}
 }

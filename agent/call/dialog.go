@@ -1,6 +1,7 @@
 package call
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -19,7 +20,8 @@ type dialog struct {
 	counted   bool // remoteSeq holds a number
 	target    sip.Uri
 	routes    []sip.Uri
-	peer      string // "ip:port" the first message came from, a last resort
+	peer      string   // "ip:port" the first message came from, a last resort
+	allow     []string // methods the other side says it takes; nil = it never said
 }
 
 // newUASDialog is the dialog that our response to a request with this tag
@@ -59,11 +61,31 @@ func (d *dialog) confirm(res *sip.Response) {
 // refresh takes the remote target from a Contact (§12.2.1.2, §12.2.2); without
 // one, or with one that is not SIP, the target stays.
 func (d *dialog) refresh(m sip.Message) {
+	d.learn(m)
 	h, ok := first(m, "Contact").(*sip.ContactHeader)
 	if ok && h != nil && !h.Address.Wildcard && isSIP(h.Address) && h.Address.Host != "" {
 		d.target = *h.Address.Clone()
 		d.target.Headers = nil
 	}
+}
+
+// learn takes over the methods that the other side allows.
+func (d *dialog) learn(m sip.Message) {
+	headers := m.GetHeaders("Allow")
+	if len(headers) == 0 {
+		return
+	}
+	d.allow = []string{}
+	for _, h := range headers {
+		for method := range strings.SplitSeq(h.Value(), ",") {
+			d.allow = append(d.allow, strings.ToUpper(strings.TrimSpace(method)))
+		}
+	}
+}
+
+// allows says whether the other side takes a method; one that never said may.
+func (d *dialog) allows(method sip.RequestMethod) bool {
+	return d.allow == nil || slices.Contains(d.allow, string(method))
 }
 
 // inOrder says whether a request of the other side counts on, and remembers

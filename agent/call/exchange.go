@@ -1,7 +1,11 @@
 package call
 
 import (
+	"errors"
+
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/agent/ua"
 )
 
 // exchange is a request of ours and what to do with what comes back. All of it
@@ -27,6 +31,37 @@ func (c *call) send(d *dialog, req *sip.Request, x *exchange) {
 	}
 	to.Aim(req)
 	c.launch(req, x)
+}
+
+// ask sends a request within a dialog, with the account's headers for it, and again
+// with credentials where they are asked for. done is told the final response, or
+// why there is none.
+func (c *call) ask(d *dialog, req *sip.Request, done func(*sip.Response, error)) {
+	addAccountHeaders(req, c.opts.Account)
+	auth := c.authorizer()
+	auth.Prepare(req)
+	c.askWith(d, auth, req, done)
+}
+
+func (c *call) askWith(d *dialog, auth *ua.Authorizer, req *sip.Request, done func(*sip.Response, error)) {
+	c.send(d, req, &exchange{
+		final: func(res *sip.Response) {
+			if !isChallenge(res) {
+				done(res, nil)
+				return
+			}
+			next, err := auth.Next(req, res)
+			if err != nil {
+				c.log.Debug("request within the dialog refused", "method", req.Method, "error", err)
+				done(res, nil)
+				return
+			}
+			d.localSeq++ // counted on from where the dialog is by now, not from req
+			next.CSeq().SeqNo = d.localSeq
+			c.askWith(d, auth, next, done)
+		},
+		failed: func(err error) { done(nil, err) },
+	})
 }
 
 // launch sends a request to its destination. The call stays until it is over.
@@ -85,3 +120,6 @@ func (x *exchange) take(f func(*sip.Response), res *sip.Response) {
 		f(res)
 	}
 }
+
+// isTimeout tells a request that nobody answered from one that did not get away.
+func isTimeout(err error) bool { return errors.Is(err, ua.ErrTimeout) }

@@ -214,6 +214,8 @@ type played struct {
 	sent    string
 	stats   media.Stats
 	broken  bool
+	tones   string // digits sent as tones
+	silent  bool   // nothing comes from the peer
 }
 
 func (m *fakeMedia) has() played {
@@ -239,6 +241,20 @@ func (m *fakeMedia) Start(n sdp.Negotiated, s media.Source) error {
 	m.started, m.source = true, s
 	m.agreed = append(m.agreed, n)
 	return nil
+}
+
+// vanish lets nothing of the peer come any more, but what stats says.
+func (m *fakeMedia) vanish(s media.Stats) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.silent, m.stats = true, s
+}
+
+// comeBack lets audio come again.
+func (m *fakeMedia) comeBack() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.silent = false
 }
 
 // breakDown lets the next Update panic.
@@ -271,12 +287,23 @@ func (m *fakeMedia) SendDTMF(digits string) error {
 	return nil
 }
 
+func (m *fakeMedia) SendTones(digits string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tones += digits
+	return nil
+}
+
 func (m *fakeMedia) SetOnDTMF(f func(rune)) { m.onDTMF = f }
 
 func (m *fakeMedia) Stats() media.Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.stats
+	s := m.stats
+	if m.started && !m.silent {
+		s.LastPacket = time.Now()
+	}
+	return s
 }
 
 func (m *fakeMedia) Close() error {

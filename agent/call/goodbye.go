@@ -46,13 +46,10 @@ func (c *call) bye(g goodbye) {
 // client transaction" (§15.1.1); only a challenge is answered.
 func (c *call) farewell(d *dialog, header sip.Header) {
 	req := d.request(sip.BYE)
-	addAccountHeaders(req, c.opts.Account)
 	if header != nil {
 		req.AppendHeader(header)
 	}
-	auth := c.authorizer()
-	auth.Prepare(req)
-	c.send(d, req, &exchange{final: func(res *sip.Response) { c.challenged(d, auth, req, res) }})
+	c.ask(d, req, func(*sip.Response, error) {})
 }
 
 // lastWord says goodbye outside any transaction: better than nothing when the
@@ -79,21 +76,6 @@ func (c *call) lastWord(e End) {
 	if err := c.opts.Endpoint.Write(req); err != nil {
 		c.log.Debug("last word not sent", "method", req.Method, "error", err)
 	}
-}
-
-// challenged sends a request within d again, with credentials, if that is what
-// a response asks for.
-func (c *call) challenged(d *dialog, auth *ua.Authorizer, req *sip.Request, res *sip.Response) {
-	if !isChallenge(res) {
-		return
-	}
-	next, err := auth.Next(req, res)
-	if err != nil {
-		c.log.Debug("request within the dialog refused", "method", req.Method, "error", err)
-		return
-	}
-	d.localSeq++ // Next counted on
-	c.send(d, next, &exchange{final: func(res *sip.Response) { c.challenged(d, auth, next, res) }})
 }
 
 func isChallenge(res *sip.Response) bool {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strconv"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -18,6 +19,9 @@ func (c *call) handle(req *sip.Request, tx sip.ServerTransaction) {
 			c.handleACK(req)
 		}
 		return
+	}
+	if d != nil && d == c.dialog {
+		c.vigil.heard = time.Now()
 	}
 	if res := c.within(d, req, tx); res != nil {
 		c.set.respond(tx, res)

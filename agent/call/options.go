@@ -31,6 +31,7 @@ type Media interface {
 	Start(n sdp.Negotiated, source media.Source) error
 	Update(n sdp.Negotiated, source media.Source) error
 	SendDTMF(digits string) error
+	SendTones(digits string) error
 	SetOnDTMF(f func(digit rune))
 	Stats() media.Stats
 	Close() error

@@ -6,9 +6,9 @@ import "time"
 const (
 	DefaultTone = 100 * time.Millisecond
 	DefaultGap  = 100 * time.Millisecond
-	commaPause  = 2 * time.Second
-	volume      = 10 // dBm0 below zero
-	endSendings = 3  // RFC 4733 §2.5.1.4
+	CommaPause  = 2 * time.Second // what a comma stands for
+	volume      = 10              // dBm0 below zero
+	endSendings = 3               // RFC 4733 §2.5.1.4
 	maxDuration = 0xffff
 )
 
@@ -88,7 +88,7 @@ func (s *Sender) begin(timestamp, step uint32) bool {
 	next := s.queue[0]
 	s.queue = s.queue[1:]
 	if next == ',' {
-		s.quiet = s.ticks(commaPause)
+		s.quiet = s.ticks(CommaPause)
 		return false
 	}
 	code, _ := Code(next)

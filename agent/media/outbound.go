@@ -20,6 +20,7 @@ type outbound struct {
 	buffer []byte
 	pcm    []int16
 	events *dtmf.Sender // nil when the peer never took telephone-events
+	tones  *dtmf.Tones  // digits within the audio
 	digits []byte       // sent
 
 	packets, octets atomic.Uint64 // sent
@@ -51,6 +52,7 @@ func (o *outbound) next(c *chain, heard Frame) ([]byte, int, error) {
 	timestamp := o.tick
 	o.tick += c.step
 	c.generator.Fill(Frame{o.pcm, c.rate, timestamp}, heard)
+	o.tones.Fill(o.pcm)
 
 	o.header.PayloadType, o.header.Timestamp, o.header.Marker = c.negotiated.Codec.PT, timestamp, o.mark
 	payload := o.buffer[12:12]

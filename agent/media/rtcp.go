@@ -41,6 +41,7 @@ type reports struct {
 	sent [4]sentReport // our last sender reports
 
 	learned netip.AddrPort // where the peer's RTCP comes from
+	heard   time.Time      // last RTCP of the peer
 	srSSRC  uint32         // of the peer's last sender report
 	srNTP   uint32
 	srAt    time.Time
@@ -162,7 +163,7 @@ func (s *Session) onRTCP(b []byte, from netip.AddrPort, now time.Time) {
 		s.refused++
 		return
 	}
-	s.reports.learned = from
+	s.reports.learned, s.reports.heard = from, now
 }
 
 func (s *Session) isPeerHost(a netip.Addr) bool {

@@ -157,7 +157,7 @@ func (s *Session) swap(n sdp.Negotiated, source Source) error {
 		}
 		s.in.playout = newPlayout(clock, c.rate, int64(c.step))
 		s.in.events = dtmf.NewReceiver(clock)
-		s.out.events = dtmf.NewSender(clock)
+		s.out.events, s.out.tones = dtmf.NewSender(clock), dtmf.NewTones(c.rate)
 	}
 	s.in.playout.step = int64(c.step)
 	if old == nil || old.negotiated.Remote != n.Remote || old.negotiated.RemoteRTCP != n.RemoteRTCP {
@@ -180,6 +180,19 @@ func (s *Session) SendDTMF(digits string) error {
 		return ErrNoTelephoneEvent
 	}
 	return s.out.events.Queue(digits)
+}
+
+// SendTones queues digits as SendDTMF does, to be heard as tones within the audio.
+func (s *Session) SendTones(digits string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case s.chain == nil:
+		return ErrNotStarted
+	}
+	return s.out.tones.Queue(digits)
 }
 
 // SetOnDTMF names who is told each received digit, once, when it begins. It must not block.

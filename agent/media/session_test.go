@@ -335,6 +335,32 @@ func TestDTMFGoesBothWays(t *testing.T) {
 	})
 }
 
+// Digits as tones go through codec and network, and are heard as what they are.
+func TestDigitsAreHeardAsTones(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		a, m := n.open(t, alice), n.attach(bob)
+		b := newSession(Config{Local: m.rtp.Addr(), Listen: []float64{697, 770, 852, 941, 1209, 1336, 1477, 1633}}, m)
+		b.listen()
+		defer closeSession(t, b)
+		deaf := agreed(bob)
+		deaf.TelephoneEventPT = -1
+		start(t, a, deaf, Silence{})
+		start(t, b, agreed(alice), Silence{})
+		time.Sleep(500 * time.Millisecond)
+		if err := a.SendTones("5555555555"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		for _, tone := range b.Stats().Tones {
+			if five := tone.Hz == 770 || tone.Hz == 1336; five != (tone.For >= 2*time.Second) || !five && tone.For > 0 {
+				t.Errorf("%v Hz was heard for %v while 5 was sent ten times", tone.Hz, tone.For)
+			}
+		}
+	})
+}
+
 func TestMisuseIsAnError(t *testing.T) {
 	n := newNetwork()
 	s := n.open(t, alice)

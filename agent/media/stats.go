@@ -36,6 +36,7 @@ type Stats struct {
 	PeerLeft bool        // the peer ended its stream by an RTCP BYE
 
 	FirstPacket, LastPacket time.Time     // of the peer's RTP; zero when none came
+	LastReport              time.Time     // of the peer's RTCP; zero when none came
 	Heard                   *Heard        // what is heard now; nil when the last second was silent
 	LastHeard               *Heard        // the last that was heard; nil when nothing ever was
 	Tones                   []ToneHeard   // those of Config.Listen
@@ -57,7 +58,7 @@ func (s *Session) Stats() Stats {
 	st.Sent, st.SendErrors = o.packets.Load(), o.failures.Load()
 	st.Received, st.Lost = uint64(in.received()), uint64(in.lost())
 	st.Discarded, st.Duplicates, st.Reordered, st.SSRCs = in.playout.discarded, in.duplicates, in.reordered, in.ssrcs
-	st.FirstPacket, st.LastPacket = in.first, in.last
+	st.FirstPacket, st.LastPacket, st.LastReport = in.first, in.last, s.reports.heard
 	st.Heard, st.LastHeard = s.heard.now(), s.heard.last()
 	st.PeerLeft = s.reports.left
 	st.DTMF, st.DTMFSent = string(in.digits), string(o.digits)

@@ -331,7 +331,7 @@ type AccountSettings struct {
 	// +kubebuilder:validation:XValidation:rule="self == 0 || (self >= 1025 && self <= 65535)",message="listeningPort must be 0, or from 1025 to 65535"
 	ListeningPort *int32 `json:"listeningPort,omitempty"`
 
-	// NetworkLossCallTimeoutMs: how long an established call survives the loss of the network, milliseconds; default 30000.
+	// NetworkLossCallTimeoutMs: how long an established call survives the loss of the network, milliseconds; 5 seconds at the least; default 30000.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2147483647
