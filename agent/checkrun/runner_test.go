@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -84,6 +85,27 @@ func (p *fakePhone) calls() int {
 	return len(p.dialled)
 }
 
+// first is what the first call was to be.
+func (p *fakePhone) first() call.Dial {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.asked[0]
+}
+
+// removed counts the checks that were told gone.
+func (p *fakePhone) removed() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.gone)
+}
+
+// times are when calls were placed.
+func (p *fakePhone) times() []time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.dialled)
+}
+
 func (p *fakePhone) stand(s Standing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,7 +124,11 @@ func simulate(t *testing.T, play func(*fakePhone, call.Record), f func(*testing.
 				defer p.mu.Unlock()
 				p.reports = append(p.reports, c)
 			},
-			Gone: func(name string) { p.gone = append(p.gone, name) },
+			Gone: func(name string) {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.gone = append(p.gone, name)
+			},
 		})
 		p.runner = r
 		f(t, r, p)
@@ -224,7 +250,7 @@ func TestARunTellsWhatItMeasured(t *testing.T) {
 		if got.Counts.Pass != 1 || got.Line != "alice" || got.Hash != "60" || got.NextAt.Sub(run.StartedAt) != time.Minute {
 			t.Errorf("got %+v", got)
 		}
-		if d := p.asked[0]; d.Seconds != 5 || d.ToneHz != call.CheckToneHz || d.Check == "" || d.To != "sip:bob@pbx.test" {
+		if d := p.first(); d.Seconds != 5 || d.ToneHz != call.CheckToneHz || d.Check == "" || d.To != "sip:bob@pbx.test" {
 			t.Errorf("dialled %+v", d)
 		}
 	})
@@ -235,12 +261,12 @@ func TestTheScheduleIsKept(t *testing.T) {
 		began := time.Now()
 		r.Update([]Delivered{every(10)})
 		time.Sleep(100 * time.Second)
-		for i, at := range p.dialled {
-			if want := p.dialled[0].Add(time.Duration(i) * 10 * time.Second); !at.Equal(want) {
+		for i, at := range p.times() {
+			if want := p.times()[0].Add(time.Duration(i) * 10 * time.Second); !at.Equal(want) {
 				t.Errorf("run %d began at %v, want %v", i, at.Sub(began), want.Sub(began))
 			}
 		}
-		if first := p.dialled[0].Sub(began); first > firstWithin || p.calls() < 10 {
+		if first := p.times()[0].Sub(began); first > firstWithin || p.calls() < 10 {
 			t.Errorf("%d runs, the first after %v", p.calls(), first)
 		}
 		if got := p.last(); len(got.Runs) != 10 && got.Counts.Pass < 10 {
@@ -253,8 +279,8 @@ func TestTheScheduleIsKept(t *testing.T) {
 		r.Update([]Delivered{d})
 		time.Sleep(20 * time.Minute)
 		apart := map[time.Duration]bool{}
-		for i := 1; i < len(p.dialled); i++ {
-			gap := p.dialled[i].Sub(p.dialled[i-1])
+		for i := 1; i < p.calls(); i++ {
+			gap := p.times()[i].Sub(p.times()[i-1])
 			if gap < 15*time.Second || gap > 25*time.Second {
 				t.Errorf("%v apart", gap)
 			}
@@ -269,8 +295,8 @@ func TestTheScheduleIsKept(t *testing.T) {
 		d.Check.Expect.AnswerWithinMs.Fail = ptr(20_000.0)
 		r.Update([]Delivered{d})
 		time.Sleep(time.Minute)
-		for i := 1; i < len(p.dialled); i++ {
-			if gap := p.dialled[i].Sub(p.dialled[i-1]); gap != 25*time.Second {
+		for i := 1; i < p.calls(); i++ {
+			if gap := p.times()[i].Sub(p.times()[i-1]); gap != 25*time.Second {
 				t.Errorf("runs that take 25 s are %v apart: they must not overlap", gap)
 			}
 		}
@@ -286,7 +312,7 @@ func TestRunNowAndSuspend(t *testing.T) {
 		r.Update([]Delivered{d})
 		asked := time.Now()
 		time.Sleep(10 * time.Second)
-		if p.calls() != 2 || !p.dialled[1].Equal(asked) || p.last().RunAt != "now" {
+		if p.calls() != 2 || !p.times()[1].Equal(asked) || p.last().RunAt != "now" {
 			t.Fatalf("%d runs, %+v", p.calls(), p.last())
 		}
 		d.Hash, d.Check.Suspend = "3", true
@@ -314,8 +340,8 @@ func TestRunNowAndSuspend(t *testing.T) {
 		}
 		r.Update(nil)
 		time.Sleep(3 * time.Hour)
-		if p.calls() != 4 || len(p.gone) != 1 {
-			t.Errorf("a removed check ran: %d runs, gone %v", p.calls(), p.gone)
+		if p.calls() != 4 || p.removed() != 1 {
+			t.Errorf("a removed check ran: %d runs, %d gone", p.calls(), p.removed())
 		}
 	})
 }
