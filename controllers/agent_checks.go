@@ -2,6 +2,9 @@ package controllers
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -11,39 +14,65 @@ import (
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
+// mostCheckBytes is the room for checks in an agent's Secret, beside the lines'
+// documents, agent.json and the credentials: about 130 of them.
+const mostCheckBytes = 80_000
+
+// noRoom stands in the ledger for a check that did not fit.
+const noRoom = "-"
+
 // gatherChecks finds the checks that this agent runs: those that call from a line
 // it holds. While a line moves, and is active on two, only one of them runs its checks.
 func (r *agentReconciler) gatherChecks(ctx context.Context, f *agentFacts) error {
 	f.checks = map[string][]byte{}
+	var all v1.CallCheckList
+	if err := r.List(ctx, &all, client.InNamespace(f.agent.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("checks: %w", err)
+	}
+	held := map[string]bool{} // by line, as far as it was asked
 	for _, l := range f.lines {
-		if l.binding.State == v1.BindingDraining {
+		if l.binding.State != v1.BindingDraining {
+			held[l.account.Name] = false
+		}
+	}
+	for i := range all.Items {
+		chk := &all.Items[i]
+		if _, here := held[chk.Spec.From]; !here || !chk.DeletionTimestamp.IsZero() {
 			continue
 		}
-		checks, err := checksFrom(ctx, r.Client, f.agent.Namespace, l.account.Name)
+		resolved, err := resolveCheck(ctx, r.Client, chk)
 		if err != nil {
 			return err
 		}
-		if len(checks) == 0 {
+		if resolved.problem != nil || resolved.waiting != "" {
 			continue
 		}
-		holds, err := r.holds(ctx, f.agent, l.account)
-		if err != nil {
-			return err
-		}
-		if !holds {
-			continue
-		}
-		for i := range checks {
-			resolved, err := resolveCheck(ctx, r.Client, &checks[i])
+		if !held[chk.Spec.From] {
+			holds, err := r.holds(ctx, f.agent, resolved.from)
 			if err != nil {
 				return err
 			}
-			if checks[i].DeletionTimestamp.IsZero() && resolved.problem == nil && resolved.waiting == "" {
-				f.checks[checks[i].Name] = render.CheckFile(resolved.check)
+			if !holds {
+				delete(held, chk.Spec.From)
+				continue
 			}
+			held[chk.Spec.From] = true
+		}
+		f.checks[chk.Name] = render.CheckFile(resolved.check)
+	}
+	fitChecks(f.checks)
+	return nil
+}
+
+// fitChecks leaves of the checks what there is room for, in the order of their
+// names; the others keep their place without content.
+func fitChecks(checks map[string][]byte) {
+	room := mostCheckBytes
+	for _, name := range slices.Sorted(maps.Keys(checks)) {
+		if room -= len(checks[name]) + len(name); room < 0 {
+			checks[name] = nil
 		}
 	}
-	return nil
 }
 
 // holds tells whether the agent is the one that speaks for a line.
@@ -69,6 +98,10 @@ func holderOf(ctx context.Context, c client.Reader, reader *reports.Reader, acc 
 func (f *agentFacts) addChecks(files map[string][]byte, hasher delivery.Hasher) map[string]string {
 	hashes := map[string]string{}
 	for name, content := range f.checks {
+		if content == nil {
+			hashes[name] = noRoom
+			continue
+		}
 		files[delivery.CheckFile(name)] = content
 		hashes[name] = hasher.Document(content)
 	}

@@ -85,6 +85,8 @@ func judgeReady(f checkFacts) verdict {
 		return ready(v1.ReasonSuspended, fmt.Sprintf("line %s is suspended, and its checks with it", f.check.Spec.From))
 	case f.agent == "":
 		return reconciling(metav1.ConditionFalse, v1.ReasonPlacing, fmt.Sprintf("line %s is on no agent yet", f.check.Spec.From))
+	case f.delivered == noRoom:
+		return stalled(v1.ReasonTooLarge, fmt.Sprintf("agent %s has no room for more checks: lower linesPerAgent of its fleet, or give another account some of them", f.agent))
 	case f.report == nil:
 		return reconciling(metav1.ConditionUnknown, v1.ReasonNoReport, fmt.Sprintf("agent %s has not reported the check yet", f.agent))
 	case f.check.Suspended():

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -100,6 +101,7 @@ func TestAFailingCheckIsReady(t *testing.T) {
 		"it was not run yet":        {func(f *checkFacts) { f.report.Runs = nil }, "Unknown", "True", v1.ReasonRunning},
 		"an address is not known":   {func(f *checkFacts) { f.resolved.waiting = "soon" }, "True", "False", v1.ReasonPlacing},
 		"the user must mend it":     {func(f *checkFacts) { f.resolved.problem = &render.Failure{Reason: v1.ReasonInvalidCheck, Message: "x"} }, "Unknown", "False", v1.ReasonInvalidCheck},
+		"there is no room for it":   {func(f *checkFacts) { f.delivered, f.report = noRoom, nil }, "Unknown", "False", v1.ReasonTooLarge},
 		"its settings are underway": {func(f *checkFacts) { f.delivered = "h2" }, "True", "True", v1.ReasonRunning},
 	} {
 		status := checkAfter(v1.CallCheckStatus{}, c.change)
@@ -115,5 +117,22 @@ func TestAFailingCheckIsReady(t *testing.T) {
 		if ready.Status != c.ready || ready.Reason != c.reason || passing.Status != c.passing {
 			t.Errorf("%s: Ready %s %s, Passing %s", says, ready.Status, ready.Reason, passing.Status)
 		}
+	}
+}
+
+func TestChecksThatDoNotFitAreToldSo(t *testing.T) {
+	checks := map[string][]byte{}
+	for i := range 200 {
+		checks[fmt.Sprintf("check-%03d", i)] = make([]byte, 600)
+	}
+	fitChecks(checks)
+	files, total := map[string][]byte{}, 0
+	f := agentFacts{checks: checks}
+	hashes := f.addChecks(files, delivery.NewHasher(nil))
+	for _, content := range files {
+		total += len(content)
+	}
+	if len(files) < 100 || total > mostCheckBytes || len(hashes) != 200 || hashes["check-000"] == noRoom || hashes["check-199"] != noRoom {
+		t.Errorf("%d files of %d bytes, %d hashes", len(files), total, len(hashes))
 	}
 }

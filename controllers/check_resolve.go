@@ -80,12 +80,3 @@ func accountNamed(ctx context.Context, c client.Reader, namespace, name string) 
 	}
 	return acc, nil
 }
-
-// checksFrom gives the checks that call from a line.
-func checksFrom(ctx context.Context, c client.Reader, namespace, line string) ([]v1.CallCheck, error) {
-	var list v1.CallCheckList
-	if err := c.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{indexFrom: line}); err != nil {
-		return nil, fmt.Errorf("checks from %s: %w", line, err)
-	}
-	return list.Items, nil
-}
