@@ -12,13 +12,15 @@ type door struct {
 	gate   *Gate
 	server netip.AddrPort
 
-	queues   [urgencies][]*waiter
-	next     time.Time // when the next request may go
-	timer    *time.Timer
-	inFlight int
-	heard    time.Time // last final response
-	breaker  breaker
-	held     map[*Registration]bool // whether it was refused before
+	queues  [urgencies][]*waiter
+	pace    pace
+	timer   *time.Timer
+	flying  map[*pass]bool // with a request that has its turn and no answer
+	heard   time.Time      // last final response
+	breaker breaker
+	held    map[*Registration]bool // by breaker; whether it was refused before
+	relapse relapse
+	doubted map[*Registration]bool // by relapse
 }
 
 // waiter waits for the turn of one request.
@@ -27,12 +29,6 @@ type waiter struct {
 	pass  *pass
 	ready chan error // takes one
 }
-
-// slack is how late a turn may be taken without the ones behind it being late,
-// too: a timer that is late is made up for, and a line alone answers its
-// challenge at once. Turns are spread over a second and that much, so that no
-// second has more of them than it may, wherever it begins.
-const slack = 50 * time.Millisecond
 
 // wait gives nil when it is the waiter's turn.
 func (d *door) wait(ctx context.Context, w *waiter) error {
@@ -61,20 +57,37 @@ func (d *door) wait(ctx context.Context, w *waiter) error {
 // giveBack takes a turn back that nobody takes any more.
 func (d *door) giveBack(w *waiter) {
 	w.pass.settle()
-	if w.urgency == unproven {
-		d.breaker.end(time.Now(), undecided, w.pass.probe)
+	if w.urgency != answering {
+		d.end(time.Now(), w.pass, undecided)
 	}
 	d.move()
+}
+
+// end takes the result of an attempt to the breaker that let it through, and
+// gives the lines that need not wait any more.
+func (d *door) end(now time.Time, p *pass, how result) (free []*Registration) {
+	var freed map[*Registration]bool
+	switch {
+	case p.urgency == unproven && d.breaker.end(now, how, p.probe):
+		freed = d.held
+	case p.urgency == proven && d.relapse.end(now, p.applicant, how, p.probe, d.gate.bounds.RefusedPerMinute):
+		freed = d.doubted
+	}
+	for line := range freed {
+		free = append(free, line)
+	}
+	clear(freed)
+	return free
 }
 
 // move gives turns to those whose turn it is, and sets the timer for the next.
 func (d *door) move() {
 	for {
 		now, w := time.Now(), d.first()
-		if w == nil || d.inFlight >= d.gate.bounds.InFlight {
+		if w == nil || len(d.flying) >= d.gate.bounds.InFlight {
 			return
 		}
-		if wait := d.next.Sub(now); wait > 0 {
+		if wait := d.pace.wait(now, d.gate.bounds.RequestsPerSecond, d.others(now)); wait > 0 {
 			d.wakeAfter(wait)
 			return
 		}
@@ -82,24 +95,41 @@ func (d *door) move() {
 	}
 }
 
+// others are requests that count now, though they were not just written.
+func (d *door) others(now time.Time) (n int) {
+	for p := range d.flying {
+		switch {
+		case p.written.IsZero():
+			n++
+		case p.repeats:
+			n += len(repeats(p.written, now))
+		}
+	}
+	return n
+}
+
 // first is who would be let through now, without those that are held.
 func (d *door) first() *waiter {
 	for u := range urgencies {
-		for len(d.queues[u]) > 0 {
-			w := d.queues[u][0]
-			if u != unproven {
-				return w
-			}
-			now := time.Now()
-			switch d.judge(now, w.applicant) {
-			case mayTry:
-				return w
-			case mayWait:
-				return nil
-			}
-			d.queues[u] = d.queues[u][1:]
-			w.ready <- d.hold(w.applicant, now)
+		if w := d.firstOf(u); w != nil {
+			return w
 		}
+	}
+	return nil
+}
+
+// firstOf is first among those of one urgency.
+func (d *door) firstOf(u urgency) *waiter {
+	for len(d.queues[u]) > 0 {
+		now, w := time.Now(), d.queues[u][0]
+		switch d.judge(now, w.applicant) {
+		case mayTry:
+			return w
+		case mayWait:
+			return nil
+		}
+		d.queues[u] = d.queues[u][1:]
+		w.ready <- d.hold(w.applicant, now)
 	}
 	return nil
 }
@@ -110,15 +140,15 @@ func (d *door) admit(now time.Time, w *waiter) {
 	if len(d.queues[w.urgency]) == 0 {
 		d.queues[w.urgency] = nil // not to keep the array of a crowd
 	}
-	if earliest := now.Add(-slack); d.next.Before(earliest) {
-		d.next = earliest
-	}
-	d.next = d.next.Add(d.gate.interval())
-	if w.urgency == unproven {
+	d.pace.turn(now, d.gate.bounds.RequestsPerSecond)
+	switch w.urgency {
+	case unproven:
 		w.pass.probe = d.breaker.begin()
+	case proven:
+		w.pass.probe = d.relapse.begin(w.applicant)
 	}
-	d.inFlight++
-	w.pass.underWay, w.pass.sent = true, now
+	d.flying[w.pass] = true
+	w.pass.turn, w.pass.written = now, time.Time{}
 	w.ready <- nil
 }
 
@@ -134,8 +164,14 @@ func (d *door) wakeAfter(wait time.Duration) {
 	})
 }
 
-// judge asks the breaker.
+// judge asks the breaker that the line's credentials have.
 func (d *door) judge(now time.Time, a applicant) verdict {
+	switch a.urgency {
+	case proven:
+		return d.relapse.judge(now, a, d.gate.bounds.RefusedPerMinute)
+	case answering, parting:
+		return mayTry
+	}
 	others := false // that were not refused before
 	if d.breaker.open && a.denied {
 		for _, denied := range d.held {
@@ -147,8 +183,18 @@ func (d *door) judge(now time.Time, a applicant) verdict {
 
 // hold notes a line that has to wait, and gives what to tell it.
 func (d *door) hold(a applicant, now time.Time) error {
+	if a.urgency == proven {
+		d.doubted[a.line] = true
+		return &HeldBackError{Server: d.server, Refused: d.relapse.count, Until: d.relapse.until(now), Proven: true}
+	}
 	d.held[a.line] = a.denied
 	return &HeldBackError{Server: d.server, Refused: d.breaker.count, Until: d.breaker.until(now), Denied: a.denied}
+}
+
+// unhold forgets that a line waits.
+func (d *door) unhold(line *Registration) {
+	delete(d.held, line)
+	delete(d.doubted, line)
 }
 
 // turnBack tells those in line that they are held.
@@ -175,5 +221,7 @@ func (d *door) idle(now time.Time) bool {
 			return false
 		}
 	}
-	return d.inFlight == 0 && len(d.held) == 0 && d.breaker.idle(now) && !d.next.After(now)
+	d.pace.forget(now)
+	return len(d.flying) == 0 && len(d.held) == 0 && len(d.doubted) == 0 && d.breaker.idle(now) && d.relapse.idle(now) &&
+		len(d.pace.sent) == 0 && !d.pace.next.After(now)
 }

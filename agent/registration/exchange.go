@@ -95,9 +95,12 @@ func (x *exchange) locate(ctx context.Context, j job) ([]ua.Candidate, error) {
 
 // applicant is what the gate wants to know of the line.
 func (x *exchange) applicant(server ua.Candidate, j job) applicant {
-	a := applicant{line: x.registration, urgency: unproven}
+	a := applicant{line: x.registration, urgency: unproven, repeats: server.Transport == ua.UDP || server.Transport == ""}
 	var known bool
 	known, a.denied, a.changed = x.registration.standing(server, x.cfg)
+	if known {
+		a.proved = x.registration.provedAt()
+	}
 	switch {
 	case known && j.ask == 0 && len(j.clear) == 0:
 		a.urgency = parting
@@ -115,7 +118,8 @@ func (x *exchange) attempt(ctx context.Context, server ua.Candidate, j job) (o *
 		return failure(err, x.cfg, server.String()), true
 	}
 	x.turn.await()
-	pass, err := x.cfg.Gate.enter(ctx, server.Addr, x.applicant(server, j))
+	a := x.applicant(server, j)
+	pass, err := x.cfg.Gate.enter(ctx, server.Addr, a)
 	if x.turn.come(); err != nil {
 		return failure(err, x.cfg, server.String()), false
 	}
@@ -135,7 +139,7 @@ func (x *exchange) attempt(ctx context.Context, server ua.Candidate, j job) (o *
 	case res.IsSuccess():
 		how = accepted
 	case o.refused():
-		how = denied
+		how, o.relapse = denied, a.urgency != unproven
 	}
 	x.registration.judged(server, x.cfg, how)
 	x.redirect(o, res)
@@ -183,7 +187,7 @@ func (x *exchange) send(ctx context.Context, leave *pass, server ua.Candidate, c
 	session := x.cfg.credentials().Session(x.nonces)
 	session.Prepare(req)
 	for {
-		res, err = x.ep.Do(ctx, req)
+		res, err = x.ep.Do(ua.OnSent(ctx, leave.sent), req)
 		if leave.answered(err); err != nil {
 			return nil, nil, err
 		}

@@ -19,8 +19,10 @@ import (
 // by it, and their refreshes, which have a jitter of their own, stay so.
 //
 // What is bounded are requests: the answers to challenges, refreshes and
-// un-REGISTERs too. Repeated datagrams of a request without an answer (RFC 3261
-// §17.1.2.2) are not; the bound on those under way is theirs.
+// un-REGISTERs too, by when they were really sent (pace). Repeated datagrams of a
+// request without an answer (RFC 3261 §17.1.2.2) are counted, so that new
+// requests make room for them, but wait for nobody: the bound on those under way
+// is theirs.
 type Gate struct {
 	mu     sync.Mutex
 	bounds delivery.Registrar
@@ -46,12 +48,7 @@ func (g *Gate) Set(bounds delivery.Registrar) {
 func (g *Gate) Spread(requests int) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return time.Duration(requests) * g.interval()
-}
-
-// interval between two requests. The gate is locked.
-func (g *Gate) interval() time.Duration {
-	return (time.Second + slack) / time.Duration(g.bounds.RequestsPerSecond)
+	return time.Duration(requests) * interval(g.bounds.RequestsPerSecond)
 }
 
 // Crowd is how it is before one server.
@@ -72,12 +69,19 @@ func (g *Gate) Crowd(server netip.AddrPort) Crowd {
 	if d == nil {
 		return Crowd{}
 	}
-	c := Crowd{InFlight: d.inFlight}
+	c := Crowd{InFlight: len(d.flying)}
 	for _, q := range d.queues {
 		c.Waiting += len(q)
 	}
+	now := time.Now()
 	if d.breaker.open {
-		c.Held, c.Refused, c.Next = len(d.held), d.breaker.count, d.breaker.until(time.Now())
+		c.Held, c.Refused, c.Next = len(d.held), d.breaker.count, d.breaker.until(now)
+	}
+	if len(d.doubted) > 0 {
+		c.Held, c.Refused = c.Held+len(d.doubted), max(c.Refused, d.relapse.count)
+		if next := d.relapse.until(now); c.Next.IsZero() || next.Before(c.Next) {
+			c.Next = next
+		}
 	}
 	return c
 }
@@ -91,6 +95,8 @@ type HeldBackError struct {
 	Until   time.Time
 	// Denied: among them this one, with the credentials it still has.
 	Denied bool
+	// Proven: its credentials have worked there.
+	Proven bool
 }
 
 func (e *HeldBackError) Error() string {
@@ -122,18 +128,19 @@ type applicant struct {
 	line    *Registration
 	urgency urgency
 	changed time.Time // when its credentials were
+	proved  time.Time // when the server last took them
 	denied  bool      // the server refused them before
+	repeats bool      // sent again while there is no answer: over UDP
 }
 
 // pass is leave for one attempt at a server: a REGISTER, and what its challenges
 // lead to. Each of its requests needs a turn; over is owed.
 type pass struct {
-	door     *door
-	line     *Registration
-	unproven bool
-	probe    bool
-	underWay bool      // a request has its turn and no answer
-	sent     time.Time // when it had
+	applicant
+	door    *door
+	probe   bool
+	turn    time.Time // when its request under way had its turn
+	written time.Time // when that was sent; zero = not yet
 }
 
 // enter gives the pass for an attempt when its first request may be sent. The
@@ -142,8 +149,8 @@ type pass struct {
 func (g *Gate) enter(ctx context.Context, server netip.AddrPort, a applicant) (*pass, error) {
 	g.mu.Lock()
 	d := g.door(server)
-	delete(d.held, a.line)
-	p := &pass{door: d, line: a.line, unproven: a.urgency == unproven}
+	d.unhold(a.line)
+	p := &pass{applicant: a, door: d}
 	w := &waiter{applicant: a, pass: p, ready: make(chan error, 1)}
 	g.mu.Unlock()
 	return p, d.wait(ctx, w)
@@ -155,16 +162,31 @@ func (p *pass) again(ctx context.Context) error {
 	return p.door.wait(ctx, w)
 }
 
+// sent tells that the request whose turn it was has been written.
+func (p *pass) sent() {
+	d, g := p.door, p.door.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if d.flying[p] && p.written.IsZero() {
+		p.written = time.Now()
+		d.pace.wrote(p.written)
+		d.move()
+	}
+}
+
 // answered ends a request: by a final response, or by the error instead of one.
 func (p *pass) answered(err error) {
 	d, g := p.door, p.door.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if err == nil && d.flying[p] && p.written.IsZero() {
+		d.pace.wrote(time.Now()) // nobody said when it was sent, but it was
+	}
 	p.settle()
 	switch {
 	case err == nil:
 		d.heard = time.Now()
-	case errors.Is(err, ua.ErrTimeout) && d.heard.Before(p.sent):
+	case errors.Is(err, ua.ErrTimeout) && d.heard.Before(p.turn):
 		d.turnAway(fmt.Errorf("%w from %s, nor to the requests before this one", ua.ErrTimeout, d.server))
 	}
 	d.move()
@@ -172,9 +194,12 @@ func (p *pass) answered(err error) {
 
 // settle gives the place of the request that is under way back, if one is.
 func (p *pass) settle() {
-	if p.underWay {
-		p.underWay = false
-		p.door.inFlight--
+	if !p.door.flying[p] {
+		return
+	}
+	delete(p.door.flying, p)
+	if p.repeats && !p.written.IsZero() {
+		p.door.pace.wrote(repeats(p.written, time.Now())...)
 	}
 }
 
@@ -187,13 +212,7 @@ func (p *pass) over(how result) {
 	if how == denied && d.breaker.refuse(now, p.line, g.bounds.RefusedPerMinute) {
 		d.turnBack(now)
 	}
-	var free []*Registration
-	if p.unproven && d.breaker.end(now, how, p.probe) {
-		for line := range d.held {
-			free = append(free, line)
-		}
-		clear(d.held)
-	}
+	free := d.end(now, p, how)
 	d.move()
 	g.mu.Unlock()
 	for _, line := range free {
@@ -206,7 +225,7 @@ func (g *Gate) peek(server netip.AddrPort, a applicant) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	d, now := g.doors[server], time.Now()
-	if d == nil || a.urgency != unproven || d.judge(now, a) != isHeld {
+	if d == nil || d.judge(now, a) != isHeld {
 		return nil
 	}
 	return d.hold(a, now)
@@ -217,7 +236,7 @@ func (g *Gate) forget(line *Registration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, d := range g.doors {
-		delete(d.held, line)
+		d.unhold(line)
 	}
 }
 
@@ -231,7 +250,10 @@ func (g *Gate) door(server netip.AddrPort) *door {
 		if len(g.doors) >= mostDoors {
 			g.sweep(time.Now())
 		}
-		d = &door{gate: g, server: server, held: make(map[*Registration]bool)}
+		d = &door{
+			gate: g, server: server, flying: make(map[*pass]bool),
+			held: make(map[*Registration]bool), doubted: make(map[*Registration]bool),
+		}
 		g.doors[server] = d
 	}
 	return d

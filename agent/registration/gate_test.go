@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ import (
 type busyEndpoint struct {
 	*fakeEndpoint
 	latency time.Duration
+	late    time.Duration // sends are up to that much later than their turns
 
 	mu             sync.Mutex
 	sent           []time.Time
@@ -29,6 +31,9 @@ type busyEndpoint struct {
 }
 
 func (e *busyEndpoint) Do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	if e.late > 0 {
+		time.Sleep(rand.N(e.late))
+	}
 	e.mu.Lock()
 	e.sent = append(e.sent, time.Now())
 	e.inFlight++
@@ -39,6 +44,7 @@ func (e *busyEndpoint) Do(ctx context.Context, req *sip.Request) (*sip.Response,
 		e.inFlight--
 		e.mu.Unlock()
 	}()
+	ua.TellSent(ctx)
 	time.Sleep(e.latency)
 	return e.fakeEndpoint.Do(ctx, req)
 }

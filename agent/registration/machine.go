@@ -50,6 +50,8 @@ type state struct {
 	shown State
 	// last is how the last attempt ended; nil = there was none.
 	last *outcome
+	// held: waiting for the crowd, while the binding there is stays as it was.
+	held bool
 	// retry is when the next attempt is due, while waiting.
 	retry time.Time
 }
@@ -112,6 +114,10 @@ const (
 	// attempt may count towards a ban of our address.
 	firstRefused = 5 * time.Minute
 	mostRefused  = 30 * time.Minute
+	// secondTry is after how long, and up to a sixth more, credentials that worked
+	// before are tried once more: secrets are often changed at the registrar a
+	// moment before they are delivered, or after.
+	secondTry = 30 * time.Second
 	// mostLostWait bounds the wait after a lost connection.
 	mostLostWait = 2 * time.Second
 	// mostHeldSpread keeps lines that were held back from asking in one moment.
@@ -206,7 +212,7 @@ func onAnswer(s state, ev event) (state, []action) {
 
 func succeed(s state, ev event) (state, []action) {
 	o := ev.outcome
-	s.phase, s.shown, s.failures, s.last = registered, delivery.Registered, 0, o
+	s.phase, s.shown, s.failures, s.last, s.held = registered, delivery.Registered, 0, o, false
 	s.expires = ev.at.Add(o.granted)
 	var actions []action
 	if len(o.leftovers) > 0 {
@@ -217,7 +223,10 @@ func succeed(s state, ev event) (state, []action) {
 
 func fail(s state, ev event) (state, []action) {
 	o, before := ev.outcome, s.last
-	s.phase, s.last, s.shown = waiting, o, delivery.Error
+	if o.proven && s.shown == delivery.Registered && s.bound(ev.at) {
+		return keep(s, ev)
+	}
+	s.phase, s.last, s.shown, s.held = waiting, o, delivery.Error, false
 	var after time.Duration
 	switch {
 	case o.problem == delivery.ProblemHeldBack:
@@ -227,6 +236,9 @@ func fail(s state, ev event) (state, []action) {
 			s.last, s.shown = before, delivery.Unauthorized
 		}
 		after = max(o.held.Sub(ev.at), 0) + scale(mostHeldSpread, ev.dice)
+	case o.relapse:
+		s.shown, s.failures = delivery.Unauthorized, 0
+		after = secondTry + scale(secondTry/6, ev.dice)
 	case o.refused():
 		s.shown = delivery.Unauthorized
 		s.failures++
@@ -236,10 +248,23 @@ func fail(s state, ev event) (state, []action) {
 		after = backoff(s.failures, ev.dice)
 	}
 	if o.retryAfter > 0 {
-		// RFC 3261 §20.33: the time the service is expected to be unavailable.
-		asked := min(o.retryAfter, mostRetryAfter)
-		after = max(after, asked+scale(asked, 0.1*ev.dice))
+		asked := retryAfter(o.retryAfter, ev.dice)
+		if o.refused() {
+			asked = max(asked, after)
+		}
+		after = asked
 	}
+	s.retry = ev.at.Add(after)
+	return s, []action{{do: wake, after: after}}
+}
+
+// keep is fail for a line whose refresh the gate holds back, though its
+// credentials have worked and its binding is still there: nothing is wrong with it
+// before that ends.
+func keep(s state, ev event) (state, []action) {
+	s.phase, s.held = waiting, true
+	after := max(ev.outcome.held.Sub(ev.at), 0) + scale(mostHeldSpread, ev.dice)
+	after = min(after, s.expires.Sub(ev.at))
 	s.retry = ev.at.Add(after)
 	return s, []action{{do: wake, after: after}}
 }
@@ -267,6 +292,10 @@ func onChanged(s state) (state, []action) {
 // form a new flow"; §4.5 has it wait at random). Until then no call gets here.
 // Any other phase has its own way to a REGISTER.
 func onLost(s state, ev event) (state, []action) {
+	if s.phase == waiting && s.held {
+		s.shown = delivery.Registering // it has to wait, but is not reached any more
+		return s, nil
+	}
 	if s.phase != registered {
 		return s, nil
 	}
@@ -280,12 +309,12 @@ func onReleased(s state) (state, []action) {
 	if s.phase != waiting || s.last == nil {
 		return s, nil
 	}
-	switch s.last.problem {
-	case delivery.ProblemHeldBack, delivery.ProblemTimeout, delivery.ProblemUnreachable:
-		s.phase, s.retry = retrying, time.Time{}
-		return s, []action{{do: register, ask: s.ask}}
+	awaited := s.last.problem == delivery.ProblemHeldBack || s.last.unheard()
+	if !s.held && !awaited {
+		return s, nil
 	}
-	return s, nil
+	s.phase, s.retry = retrying, time.Time{}
+	return s, []action{{do: register, ask: s.ask}}
 }
 
 // onMoved takes the old binding away first: registrars that know one Contact
@@ -360,6 +389,14 @@ func backoff(failures int, dice float64) time.Duration {
 // refusedAfter is backoff for refused credentials, only slower.
 func refusedAfter(failures int, dice float64) time.Duration {
 	return scale(double(firstRefused, mostRefused, failures), 0.75+0.25*dice)
+}
+
+// retryAfter is the time a server asks for (RFC 3261 §20.33: "how long the service
+// is expected to be unavailable"), within bounds, and some more at random. Who
+// says so knows better than any backoff.
+func retryAfter(asked time.Duration, dice float64) time.Duration {
+	asked = min(max(asked, firstBackoff), mostRetryAfter)
+	return asked + scale(max(asked/10, time.Second), dice)
 }
 
 // double gives first doubled for every time after the first, at most most.

@@ -22,6 +22,7 @@ var (
 	forbidden   = &outcome{code: 403, problem: delivery.ProblemForbidden}
 	unavailable = &outcome{code: 503, problem: delivery.ProblemServer}
 	later       = &outcome{code: 503, problem: delivery.ProblemServer, retryAfter: 2 * time.Minute}
+	soon        = &outcome{code: 503, problem: delivery.ProblemServer, retryAfter: 5 * time.Second}
 	muchLater   = &outcome{code: 503, problem: delivery.ProblemServer, retryAfter: 1000 * time.Hour}
 	tooBrief    = &outcome{code: 423, problem: delivery.ProblemRejected, minExpires: time.Hour}
 	tooBriefAll = &outcome{code: 423, problem: delivery.ProblemRejected, minExpires: 48 * time.Hour}
@@ -30,6 +31,8 @@ var (
 	removed     = &outcome{code: 200}
 	icmp        = &outcome{problem: delivery.ProblemUnreachable}
 	heldBack    = &outcome{problem: delivery.ProblemHeldBack, held: t0.Add(3 * time.Minute)}
+	relapsed    = &outcome{code: 401, problem: delivery.ProblemUnauthorized, relapse: true}
+	heldProven  = &outcome{problem: delivery.ProblemHeldBack, held: t0.Add(3 * time.Minute), proven: true}
 	heldAgain   = &outcome{problem: delivery.ProblemHeldBack, held: t0.Add(3 * time.Minute), denied: true}
 )
 
@@ -73,6 +76,7 @@ func transitions() []transition {
 
 		// §22.1: "If a request … contains credentials that were rejected … MUST NOT re-attempt requests with the credentials that have just been rejected"
 		{"wrong password", state{phase: registering}, done, refused, waiting, delivery.Unauthorized, []do{wake}},
+		{"a password that worked is wrong", state{phase: refreshing, expires: holds, shown: delivery.Registered, last: granted600}, done, relapsed, waiting, delivery.Unauthorized, []do{wake}},
 		{"forbidden", state{phase: registering}, done, forbidden, waiting, delivery.Unauthorized, []do{wake}},
 		{"still the wrong password", state{phase: retrying, shown: delivery.Unauthorized}, done, refused, waiting, delivery.Unauthorized, []do{wake}},
 		{"the new password is tried at once", state{phase: waiting, shown: delivery.Unauthorized}, changed, nil, registering, delivery.Registering, []do{adopt, register}},
@@ -126,6 +130,11 @@ func transitions() []transition {
 		{"held back with a new password under a binding", state{phase: refreshing, expires: holds, shown: delivery.Registered}, done, heldBack, waiting, delivery.Error, []do{wake}},
 		{"held back again", state{phase: retrying, shown: delivery.Error, last: heldBack}, done, heldBack, waiting, delivery.Error, []do{wake}},
 		{"held back with a password that was refused: that is what is wrong", state{phase: retrying, shown: delivery.Unauthorized, last: refused}, done, heldAgain, waiting, delivery.Unauthorized, []do{wake}},
+		{"a refresh that is held back leaves the binding", state{phase: refreshing, expires: holds, shown: delivery.Registered, last: granted600}, done, heldProven, waiting, delivery.Registered, []do{wake}},
+		{"held back when the binding has run out", state{phase: retrying, expires: ran, held: true, shown: delivery.Registered, last: granted600}, done, heldProven, waiting, delivery.Error, []do{wake}},
+		{"its time to ask again", state{phase: waiting, expires: holds, held: true, shown: delivery.Registered, last: granted600}, due, nil, retrying, delivery.Registered, []do{register}},
+		{"another was let in while it still has a binding", state{phase: waiting, expires: holds, held: true, shown: delivery.Registered, last: granted600}, released, nil, retrying, delivery.Registered, []do{register}},
+		{"held back without the connection of its binding", state{phase: waiting, expires: holds, held: true, shown: delivery.Registered, last: granted600}, lost, nil, waiting, delivery.Registering, nil},
 		{"another line was let in", state{phase: waiting, shown: delivery.Error, last: heldBack}, released, nil, retrying, delivery.Error, []do{register}},
 		{"the server that was silent is back", state{phase: waiting, shown: delivery.Error, last: silence}, released, nil, retrying, delivery.Error, []do{register}},
 		{"the server that was away is back", state{phase: waiting, shown: delivery.Error, last: icmp}, released, nil, retrying, delivery.Error, []do{register}},
@@ -247,7 +256,9 @@ func TestWaits(t *testing.T) {
 		"the second takes twice as long":                  {1, silence, 2 * time.Second, 4 * time.Second},
 		"it doubles up to five minutes":                   {20, silence, 150 * time.Second, 5 * time.Minute},
 		"Retry-After counts when it is longer":            {0, later, 2 * time.Minute, 132 * time.Second},
-		"Retry-After does not shorten the wait":           {20, later, 150 * time.Second, 5 * time.Minute},
+		"Retry-After is better known than any backoff":    {20, later, 2 * time.Minute, 132 * time.Second},
+		"Retry-After is spread, however short":            {20, soon, 5 * time.Second, 6 * time.Second},
+		"credentials that worked are tried once more":     {20, relapsed, secondTry, secondTry * 7 / 6},
 		"Retry-After has a bound":                         {0, muchLater, time.Hour, 66 * time.Minute},
 		"refused credentials wait minutes":                {0, refused, 225 * time.Second, 5 * time.Minute},
 		"and half an hour when they are refused for good": {20, forbidden, 1350 * time.Second, 30 * time.Minute},

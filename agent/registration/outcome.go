@@ -27,6 +27,8 @@ type outcome struct {
 	retryAfter time.Duration
 	held       time.Time      // until when the gate does not let the line through
 	denied     bool           // held, and was refused before with what it has
+	proven     bool           // held, and was let in before with what it has
+	relapse    bool           // refused with what it was let in before
 	leftovers  []string       // Contact URIs of ours that lead elsewhere
 	servers    []ua.Candidate // where the server was found, the one that answered first
 	detours    []detour       // 3xx: where else to ask
@@ -40,6 +42,14 @@ func (o *outcome) refused() bool {
 	return o.problem == delivery.ProblemUnauthorized || o.problem == delivery.ProblemForbidden
 }
 
+// unheard: no server said anything.
+func (o *outcome) unheard() bool {
+	return o.problem == delivery.ProblemTimeout || o.problem == delivery.ProblemUnreachable
+}
+
+// alive: the server, or somebody in its name, has said what shows that it works.
+func (o *outcome) alive() bool { return o.code >= 200 && o.code < 500 && o.code != 408 }
+
 // failure is the outcome of an attempt that got no final response.
 func failure(err error, cfg Config, server string) *outcome {
 	o := &outcome{}
@@ -47,7 +57,7 @@ func failure(err error, cfg Config, server string) *outcome {
 	var held *HeldBackError
 	switch {
 	case errors.As(err, &held):
-		o.problem, o.held, o.denied = delivery.ProblemHeldBack, held.Until, held.Denied
+		o.problem, o.held, o.denied, o.proven = delivery.ProblemHeldBack, held.Until, held.Denied, held.Proven
 		o.reason = fmt.Sprintf("%s refused %d lines within a minute: so that it does not ban this address, this line waits until one of them is let in; the next tries at %s",
 			server, held.Refused, held.Until.UTC().Format(time.TimeOnly+" MST"))
 	case errors.As(err, &rejected):

@@ -61,9 +61,11 @@ type watched struct {
 	users   int
 	order   uint32
 	timer   *time.Timer
+	due     time.Time // when it runs out
 	asking  bool
-	trunks  map[*Trunk]struct{}        // who is told of every change
-	missing map[*Registration]struct{} // who had no answer from it
+	trunks  map[*Trunk]struct{}    // who is told of every change
+	missing map[*Registration]bool // who had no answer from it; whether another's will do
+	missed  time.Time              // since when there are any
 }
 
 const (
@@ -71,6 +73,10 @@ const (
 	qualifyTimeout = 8 * time.Second
 	// firstLook spreads the first OPTIONS to servers that come at once.
 	firstLook = 200 * time.Millisecond
+	// firstMissed is how soon a server is asked again while lines miss it, and
+	// missedPart of the time that they do so is, when that is longer.
+	firstMissed = 5 * time.Second
+	missedPart  = 10
 )
 
 // NewQualifier makes one that asks every server each interval, about; 0 = none.
@@ -164,14 +170,43 @@ func (q *Qualifier) swap(from *watched, to ua.Candidate, host string) *watched {
 }
 
 // miss has a line released when the server, which left it without an answer, is
-// found to be back. One that answers OPTIONS all the time is not gone.
-func (q *Qualifier) miss(w *watched, line *Registration) {
+// found to be back: by OPTIONS, or by what it answers to another line, if that
+// will do. One that answers OPTIONS all the time is not gone; and a line that
+// tried in vain because another had an answer waits for its own time.
+func (q *Qualifier) miss(w *watched, line *Registration, anothers bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if w.missing == nil {
-		w.missing = make(map[*Registration]struct{})
+	if len(w.missing) == 0 {
+		w.missing, w.missed = make(map[*Registration]bool), time.Now()
 	}
-	w.missing[line] = struct{}{}
+	w.missing[line] = anothers
+	if next := jittered(q.period(w)); !w.asking && time.Now().Add(next).Before(w.due) {
+		q.schedule(w, next)
+	}
+}
+
+// heard takes the news that a server has answered a line.
+func (q *Qualifier) heard(w *watched) {
+	q.mu.Lock()
+	var back []*Registration
+	for line, anothers := range w.missing {
+		if anothers {
+			back = append(back, line)
+			delete(w.missing, line)
+		}
+	}
+	q.mu.Unlock()
+	for _, line := range back {
+		line.release()
+	}
+}
+
+// period between two OPTIONS to a server.
+func (q *Qualifier) period(w *watched) time.Duration {
+	if len(w.missing) == 0 {
+		return q.every
+	}
+	return min(q.every, max(firstMissed, time.Since(w.missed)/missedPart))
 }
 
 // forget a line that was told of a server, or would be.
@@ -226,6 +261,7 @@ func (q *Qualifier) schedule(w *watched, after time.Duration) {
 	if q.every <= 0 || q.closed || w.users == 0 {
 		return
 	}
+	w.due = time.Now().Add(after)
 	if w.timer != nil {
 		w.timer.Reset(after)
 		return
@@ -299,7 +335,7 @@ func (q *Qualifier) learn(w *watched, heard ServerStatus) {
 		q.mu.Unlock()
 		return
 	}
-	q.schedule(w, jittered(q.every))
+	q.schedule(w, jittered(q.period(w)))
 	before := w.status
 	heard.Server, heard.Since, heard.Failures = before.Server, before.Since, before.Failures
 	if !heard.Up {

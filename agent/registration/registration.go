@@ -187,6 +187,7 @@ type Registration struct {
 	judge   netip.AddrPort // the server that took or refused the wanted credentials
 	verdict result         // which of them
 	changed time.Time      // when those were
+	proved  time.Time      // when it last took them
 	serial  int64          // last used
 	run     *runner        // nil when nothing runs
 }
@@ -327,7 +328,17 @@ func (r *Registration) judged(server ua.Candidate, cfg Config, how result) {
 	defer r.mu.Unlock()
 	if how != undecided && r.wanted.credentials() == cfg.credentials() {
 		r.judge, r.verdict = server.Addr, how
+		if how == accepted {
+			r.proved = time.Now()
+		}
 	}
+}
+
+// provedAt is when the server last took the credentials that it is known to take.
+func (r *Registration) provedAt() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.proved
 }
 
 // release ends the wait of a line that waits for others, or for its server.

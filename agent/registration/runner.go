@@ -42,6 +42,7 @@ type runner struct {
 	turn      *turn              // of that
 	patience  int                // how often more time may be given for it
 	watched   *watched           // the server in use
+	hurried   bool               // what is under way began because the server was heard
 	clearing  context.CancelFunc // of the removal of leftovers
 	detach    func()             // from the connection the binding leads to
 	flow      int                // connections attached to; only the last one counts
@@ -176,7 +177,11 @@ func (n *runner) take(m message) {
 			n.giveUp() // it is over; its context need not stay
 			n.underWay = nil
 			n.step(m.kind, m.outcome)
+			n.hurried = false
 		}
+	case released:
+		n.hurried = n.hurried || n.state.phase == waiting && n.state.last != nil && n.state.last.unheard()
+		n.step(m.kind, nil)
 	default:
 		n.step(m.kind, nil)
 	}
@@ -230,6 +235,9 @@ func (n *runner) learn(o *outcome) {
 	if len(o.servers) > 0 {
 		n.r.setServers(o.servers, o.strayed)
 		n.watch(o.servers[0])
+		if n.watched != nil && o.alive() {
+			n.cfg.Qualifier.heard(n.watched)
+		}
 	}
 	if n.state.phase == registered {
 		n.attach(o.servers)
@@ -245,12 +253,8 @@ func (n *runner) watch(server ua.Candidate) {
 	if n.watched = q.swap(before, server, n.cfg.Registrar); before != nil && before != n.watched {
 		q.forget(before, n.r)
 	}
-	if n.state.phase != waiting || n.watched == nil {
-		return
-	}
-	switch n.state.last.problem {
-	case delivery.ProblemTimeout, delivery.ProblemUnreachable:
-		q.miss(n.watched, n.r)
+	if n.state.phase == waiting && n.watched != nil && n.state.last.unheard() {
+		q.miss(n.watched, n.r, !n.hurried)
 	}
 }
 

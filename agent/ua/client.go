@@ -66,6 +66,23 @@ func (e *Endpoint) Do(ctx context.Context, req *sip.Request) (*sip.Response, err
 	}
 }
 
+// sentKey is where OnSent keeps its function.
+type sentKey struct{}
+
+// OnSent gives a context with which Do and Request call f, once, as soon as the
+// request has been given to the network, or the network would not take it. What
+// ends before that (a connection that cannot be made) does not call it.
+func OnSent(ctx context.Context, f func()) context.Context {
+	return context.WithValue(ctx, sentKey{}, f)
+}
+
+// TellSent calls what OnSent has put there. It is for whoever sends.
+func TellSent(ctx context.Context) {
+	if f, ok := ctx.Value(sentKey{}).(func()); ok {
+		f()
+	}
+}
+
 // Write sends req outside any transaction: the ACK to a 2xx. Headers are
 // filled in as for Request.
 func (e *Endpoint) Write(req *sip.Request) error {
@@ -149,7 +166,9 @@ func (e *Endpoint) send(ctx context.Context, req *sip.Request) (*attempt, error)
 	}
 	a := &attempt{ClientTx: tx, method: req.Method, to: to.Addr, by: by, pending: &e.pending}
 	e.pending.add(a)
-	if err := tx.Init(); err != nil {
+	err = tx.Init()
+	TellSent(ctx)
+	if err != nil {
 		a.settle()
 		tx.Terminate()
 		return nil, fmt.Errorf("send %s: %w", req.Method, by.explain(sendError(err)))

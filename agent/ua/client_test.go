@@ -98,6 +98,25 @@ func TestRetransmissionUntilAnswered(t *testing.T) {
 	}
 }
 
+func TestSentIsToldOnceAndOnlyThen(t *testing.T) {
+	e, p := listen(t), newPeer(t)
+	told := 0
+	ctx := OnSent(t.Context(), func() { told++ })
+	go func() {
+		p.request()
+		req, from := p.request() // it was sent again, which is not told
+		p.answer(req, from, 200)
+	}()
+	if _, err := e.Do(ctx, request(sip.OPTIONS, p.addr())); err != nil || told != 1 {
+		t.Errorf("told %d times, %v", told, err)
+	}
+	req := request(sip.OPTIONS, closedPort(t))
+	Candidate{Transport: TCP, Addr: closedPort(t)}.Aim(req)
+	if _, err := e.Do(ctx, req); !errors.Is(err, ErrUnreachable) || told != 1 {
+		t.Errorf("told %d times of one that could not be sent, %v", told-1, err)
+	}
+}
+
 func TestSilenceIsATimeout(t *testing.T) {
 	e, p := listen(t), newPeer(t)
 	if _, err := e.Do(t.Context(), request(sip.OPTIONS, p.addr())); !errors.Is(err, ErrTimeout) || errors.Is(err, ErrUnreachable) {

@@ -18,9 +18,14 @@ const (
 	outageLines = 200
 	// outageCap is the agent's bound of REGISTER requests a second.
 	outageCap = 100
-	// outageSlip is what the test allows beyond: a request whose turn it was leaves
-	// when a busy machine lets it, and some slip over the edge of a second.
+	// outageSlip is what the test allows beyond over TCP, where the relay knows only
+	// when it has read a request: on a busy machine several at once. The kernel says
+	// of datagrams when each was sent, so that over UDP nothing is allowed beyond.
 	outageSlip = outageCap / 10
+	// mostAsked is the time between two OPTIONS to a server that lines miss, at
+	// most, when it was away for less than a minute, and until the second of them
+	// has an answer: one that was sent before the server was there has its own time.
+	mostAsked = 6*time.Second + 8*time.Second
 	// mostRounds of REGISTER a line needs when the registrar is there: sent with a
 	// nonce the registrar has forgotten, and answered anew.
 	mostRounds = 2
@@ -59,9 +64,9 @@ func revive(t *testing.T, w watched) {
 	must(t, w.relay.Up())
 }
 
-// TestOutage takes the registrar away under 200 lines: all are back within one
-// step of their backoff after its return, and no second of it, nor of the start,
-// sees more REGISTER requests than the agent is allowed.
+// TestOutage takes the registrar away under 200 lines: all are back soon after its
+// return, however long their backoffs are by then, and no second of it, nor of the
+// start, sees more REGISTER requests than the agent is allowed.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	away := drill.Pick(15*time.Second, time.Minute)
@@ -73,25 +78,24 @@ func TestOutage(t *testing.T) {
 			pass(t, away)
 			returned := time.Now()
 			o.end(t, w)
-			took := allBack(t, w, a, returned, time.Now().Add(worstWait(away)))
+			took := allBack(t, w, a, returned, time.Now().Add(mostAsked))
 			requests := relay.Requests(w.relay.Seen(time.Time{}), "REGISTER")
-			if most := busiest(requests); most > outageCap+outageSlip {
-				t.Errorf("%d REGISTER requests in one second: %v", most, relay.PerSecond(requests))
+			allowed := outageCap
+			if o.transport == "tcp" {
+				allowed += outageSlip
+			}
+			if most := relay.Busiest(requests); most > allowed {
+				t.Errorf("%d REGISTER requests within a second: %v", most, relay.PerSecond(requests))
 			}
 			boundOnce(t, w, a)
 			// Requests, that is: what was sent again of those before is none.
 			since := slices.DeleteFunc(slices.Clone(requests), func(m relay.Message) bool { return m.At.Before(returned) })
 			registrationPage.Measured(t, fmt.Sprintf("%d lines, %s, registrar %s for %s", outageLines, o.transport, o.name, away),
-				"back %s (median) to %s (last) after its return, at most one backoff step being %s; one binding a line; REGISTER requests in each second since: %s; most in any: %d, allowed %d",
-				ms(took[len(took)/2]), ms(took[len(took)-1]), worstWait(away), counts(relay.PerSecond(since)), busiest(requests), outageCap)
+				"back %s (median) to %s (last) after its return; one binding a line; REGISTER requests in each second since: %s; most within any second, wherever it begins: %d, allowed %d",
+				ms(took[len(took)/2]), ms(took[len(took)-1]), counts(relay.PerSecond(since)), relay.Busiest(requests), outageCap)
 			outcome(t, "kamailio/"+o.transport, "%d lines, registrar %s for %s: all back %s after its return", outageLines, o.name, away, ms(took[len(took)-1]))
 		})
 	}
-}
-
-// busiest gives the most messages in one second of the clock; 0 when there are none.
-func busiest(messages []relay.Message) int {
-	return slices.Max(append(relay.PerSecond(messages), 0))
 }
 
 // crowd runs a registrar and an agent with many lines, all registered.
@@ -138,23 +142,12 @@ func pass(t *testing.T, d time.Duration) {
 	}
 }
 
-// worstWait is the longest step a line's backoff can have reached when a
-// registrar was away for so long: steps double from 2 s, and a line waits at
-// least half of each.
-func worstWait(away time.Duration) time.Duration {
-	step := 2 * time.Second
-	for waited := step / 2; waited < away; waited += step / 2 {
-		step *= 2
-	}
-	return step
-}
-
 // allBack waits until the registrar has accepted every line again, and gives how
 // long each took, the shortest first. A line that tries once more than it needs
 // was refused by a registrar that was there.
 func allBack(t *testing.T, w watched, a *softphone, returned, limit time.Time) []time.Duration {
 	t.Helper()
-	// The queue at the agent's own bound comes on top of the backoff.
+	// The queue at the agent's own bound comes on top.
 	limit = limit.Add(mostRounds*outageLines/outageCap*time.Second + 5*time.Second)
 	back := map[string]time.Duration{}
 	for {

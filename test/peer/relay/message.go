@@ -2,6 +2,7 @@ package relay
 
 import (
 	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 )
@@ -74,6 +75,20 @@ func Requests(seen []Message, method string) []Message {
 		}
 	}
 	return all
+}
+
+// Busiest is the most messages within one second, wherever it begins.
+func Busiest(messages []Message) (most int) {
+	all := slices.Clone(messages)
+	slices.SortFunc(all, func(a, b Message) int { return a.At.Compare(b.At) })
+	first := 0
+	for i, m := range all {
+		for m.At.Sub(all[first].At) >= time.Second {
+			first++
+		}
+		most = max(most, i-first+1)
+	}
+	return most
 }
 
 // PerSecond counts messages in each second from the first second to the last,

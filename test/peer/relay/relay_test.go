@@ -138,3 +138,14 @@ func TestCountsPerSecond(t *testing.T) {
 		t.Errorf("counted %s", got)
 	}
 }
+
+func TestBusiestSecondBeginsAnywhere(t *testing.T) {
+	at := func(ms int) Message { return Message{At: time.Unix(100, 0).Add(time.Duration(ms) * time.Millisecond)} }
+	if n := Busiest(nil); n != 0 {
+		t.Errorf("%d of none", n)
+	}
+	// Two in each second of the clock, three from 0.9 s on; a second is over after one.
+	if n := Busiest([]Message{at(0), at(900), at(1899), at(1100), at(2000), at(2900)}); n != 3 {
+		t.Errorf("%d, want 3", n)
+	}
+}
