@@ -196,7 +196,7 @@ func TestGoodLinesAmongBadOnes(t *testing.T) {
 				// back is when each was let in first: it must stay from then on.
 				back := map[int]bool{}
 				var trouble time.Time
-				for minute := range 6 * 60 {
+				for minute := range 3 * 60 {
 					before := c.refused()
 					c.after(time.Minute)
 					if n := c.refused() - before; n > 2*(most+1+firstMinuteProbes) && !tt.always {
