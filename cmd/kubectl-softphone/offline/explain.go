@@ -201,7 +201,13 @@ func explain(a *account.Account, network delivery.Network, number, from string, 
 	}
 	on := rewrite.Network{Type: string(network.Type), SSID: network.SSID}
 	if number != "" {
-		r := rewrite.Apply(a.Rewriting, number, on)
+		rules := a.Rewriting
+		if plain, ok := rewrite.Target(number, a.Host); ok {
+			number = plain
+		} else {
+			rules = nil // a URI of another domain is dialled as it stands
+		}
+		r := rewrite.Apply(rules, number, on)
 		out.Number = &numberJSON{
 			Input: r.Input, Output: r.Output, Rules: r.Rules, Headers: append([]rewrite.Header{}, r.Headers...),
 			DialOut: r.DialOut, DialAction: r.DialAction, Record: r.Record, Dropped: r.Dropped, Confirm: r.Confirm,
@@ -210,7 +216,7 @@ func explain(a *account.Account, network delivery.Network, number, from string, 
 	if from != "" {
 		rule, rejected := a.DoNotDisturb.Rejects(from, at)
 		out.DND = &dndJSON{Rejected: rejected, Rule: rule}
-		r := rewrite.Apply(a.IncomingRewriting, callerNumber(from), on)
+		r := rewrite.Apply(a.IncomingRewriting, rewrite.Caller(from), on)
 		out.Incoming = &incomingJSON{Action: r.Incoming, Param: r.Param, Rule: r.Decided, Rules: r.Rules}
 	}
 	return out
@@ -223,16 +229,6 @@ func relay(a *account.Account, showSecrets bool) string {
 		return a.PushRelay()
 	}
 	return "s-" + strings.Repeat("*", min(a.SIPISHostPrefixLength, 8)) + "." + a.SIPISHost
-}
-
-// callerNumber is the user part of a URI, or the number itself: what rules compare.
-func callerNumber(from string) string {
-	for _, scheme := range []string{"sips:", "sip:", "tel:"} {
-		from = strings.TrimPrefix(from, scheme)
-	}
-	user, _, _ := strings.Cut(from, "@")
-	number, _, _ := strings.Cut(user, ";")
-	return number
 }
 
 // codecs are names, and the numbers that nobody has a name for.

@@ -149,6 +149,12 @@ func TestExplain(t *testing.T) {
 	if x = explained("-f", "fleet.yaml", "--network", "wifi", "--ssid", "Office"); x.Network != (networkJSON{"wifi", "Office"}) {
 		t.Errorf("on a network that was said: %+v", x.Network)
 	}
+	if n := explained("--number", "00 49 (30) 12-34").Number; n.Output != "+49301234" {
+		t.Errorf("a number with separators, which the agent dials without: %+v", n)
+	}
+	if n := explained("--number", "sip:0049301234@elsewhere.example").Number; n.Output != n.Input || len(n.Rules) != 0 {
+		t.Errorf("a URI of somebody else, which the agent does not rewrite: %+v", n)
+	}
 	if n := explained("--number", "0049301234").Number; n == nil || n.Output != "+49301234" || len(n.Rules) != 1 || !n.Rules[0].Matched {
 		t.Errorf("the number is rewritten as %+v", n)
 	}
