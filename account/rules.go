@@ -67,6 +67,7 @@ var crossRules = []rule{
 		return when(a.RFC2833AdjustDurationTo8kHz && !a.RFC2833NegotiateOnly8kHzClockRate, odd,
 			"has no effect unless rfc2833NegotiateOnly8kHzClockRate is 1")
 	}},
+	{"userCallerIdMethod", nil, func(a *Account) remark { return knownMethods(a.UserCallerIDMethod) }},
 	{"forwardingNumber", []string{"forwardingEnabled"}, func(a *Account) remark {
 		return when(a.ForwardingEnabled && a.ForwardingNumber == "", odd, "is empty, but forwardingEnabled is 1")
 	}},
@@ -77,6 +78,18 @@ func when(found bool, v verdict, message string) remark {
 		return remark{}
 	}
 	return remark{v, message}
+}
+
+// callerIDMethods are the headers that may carry userCallerId.
+var callerIDMethods = []string{"from", "pai", "ppi", "rpid"}
+
+func knownMethods(list string) remark {
+	for m := range strings.SplitSeq(list, ",") {
+		if m = strings.TrimSpace(m); m != "" && !slices.Contains(callerIDMethods, strings.ToLower(m)) {
+			return remarkf(odd, "%s has no effect; there is %s", quote(m), strings.Join(callerIDMethods, ", "))
+		}
+	}
+	return remark{}
 }
 
 func oneRequired(sdes, zrtp, dtls string) remark {

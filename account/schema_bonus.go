@@ -23,7 +23,7 @@ var bonusRows = []section{
 			Doc: "Address written instead of an unusable one behind a symmetric NAT."},
 		{Name: "outgoingRemoteContact", Kind: KindCSV, Default: "pai,to,rpid,ppi",
 			Enum: []string{"pai", "to", "rpid", "ppi"}, Doc: "Headers that may name the called party of an outgoing call."},
-		{Name: "userCallerIdMethod", Kind: KindString, Default: "from", Doc: "Header that carries userCallerId."},
+		{Name: "userCallerIdMethod", Kind: KindString, Default: "from", Effect: Live, HonouredBy: ByAgent, Doc: "Header that carries userCallerId."},
 		{Name: "allowToHeaderMismatch", Kind: KindBool, Default: "1", Doc: "Accept calls whose To names somebody else."},
 		{Name: "ignoreRemoteUserDomain", Kind: KindBool, Default: "1", Doc: "Tell callers apart by user part alone."},
 		{Name: "callWaiting", Kind: KindBool, Default: "1", Effect: Live, HonouredBy: ByAgent,
@@ -42,7 +42,7 @@ var bonusRows = []section{
 		{Name: "networkId", Kind: KindString, NoDefault: true, Doc: "Identifier of the provider's network."},
 	}},
 	{"Product", []Row{
-		{Name: "incomingRewriting", Kind: KindSubtree, NoDefault: true,
+		{Name: "incomingRewriting", Kind: KindSubtree, NoDefault: true, Effect: Live, HonouredBy: ByAgent,
 			Doc: "Rewriting rules of incoming calls, same grammar as rewriting."},
 	}},
 	{"Web services", serviceRows()},

@@ -64,7 +64,7 @@ var documentRows = []section{
 			Doc: "Transport to the outbound proxy; empty: transport."},
 	}},
 	{"Voicemail", []Row{
-		{Name: "voiceMailNumber", Kind: KindString,
+		{Name: "voiceMailNumber", Kind: KindString, Effect: Live, HonouredBy: ByAgent,
 			Doc: "Number dialled for voicemail."},
 		{Name: "subscribeForVoicemail", Kind: KindBool, Default: "0", Aliases: []string{"subscribeForVoiceMail"},
 			Doc: "Subscribe to message-summary (message waiting)."},
@@ -200,11 +200,11 @@ var documentRows = []section{
 			Doc: "Extra SIP headers of requests, per method; * is every method."},
 	}},
 	{"DND", []Row{
-		{Name: "doNotDisturb", Kind: KindSubtree, NoDefault: true,
+		{Name: "doNotDisturb", Kind: KindSubtree, NoDefault: true, Effect: Live, HonouredBy: ByAgent,
 			Doc: "Do-not-disturb rules."},
 	}},
 	{"Rewriting", []Row{
-		{Name: "rewriting", Kind: KindSubtree, NoDefault: true,
+		{Name: "rewriting", Kind: KindSubtree, NoDefault: true, Effect: Live, HonouredBy: ByAgent,
 			Doc: "Number rewriting rules of outgoing calls."},
 	}},
 	{"Incoming calls", []Row{
@@ -224,7 +224,7 @@ var documentRows = []section{
 			Doc: "With icm=off, register for the length of an outgoing call."},
 		{Name: "blockRegistrationDuringPushCall", Kind: KindBool, Default: "0", Aliases: []string{"blockRegistrationDuringPush"},
 			Doc: "No registration until a pushed call has ended."},
-		{Name: "remoteContact", Kind: KindCSV, Default: "pai,from,rpid,ppi", Enum: []string{"pai", "from", "rpid", "ppi"},
+		{Name: "remoteContact", Kind: KindCSV, Default: "pai,from,rpid,ppi", Enum: []string{"pai", "from", "rpid", "ppi"}, Effect: Live, HonouredBy: ByAgent,
 			Doc: "Headers that may name the caller; the first one found wins."},
 	}},
 	{"Secure calls", []Row{
@@ -264,9 +264,9 @@ var documentRows = []section{
 			Doc: "Number the web callback service should call."},
 	}},
 	{"Call through", []Row{
-		{Name: "cth_enabled", Kind: KindBool, Default: "0", Aliases: []string{"callThroughEnabled"},
+		{Name: "cth_enabled", Kind: KindBool, Default: "0", Aliases: []string{"callThroughEnabled"}, Effect: Live, HonouredBy: ByAgent,
 			Doc: "Switches call-through on."},
-		{Name: "cth_dialString", Kind: KindTemplate, Aliases: []string{"cth_dialstring"},
+		{Name: "cth_dialString", Kind: KindTemplate, Aliases: []string{"cth_dialstring"}, Effect: Live, HonouredBy: ByAgent,
 			Doc: "Dial string of call-through, with placeholders."},
 		{Name: "cth_ws_enabled", Kind: KindBool, Default: "0",
 			Doc: "Ask a web service for the dial string."},
@@ -284,7 +284,7 @@ var documentRows = []section{
 	{"Misc", []Row{
 		{Name: "vpnStartupUrl", Kind: KindURL, Schemes: web,
 			Doc: "Web service called before each registration attempt."},
-		{Name: "customActionUrl", Kind: KindURL, Schemes: web,
+		{Name: "customActionUrl", Kind: KindURL, Schemes: web, Effect: Live, HonouredBy: ByAgent,
 			Doc: "URL of the openUrl dial action; %uri% is the number."},
 	}},
 	{"Tones", []Row{

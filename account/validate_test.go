@@ -124,6 +124,7 @@ func TestAcrossNodes(t *testing.T) {
 		"an ignored symmetric NAT":           {`<ignoreSymmetricNat>1</ignoreSymmetricNat>`, `<ignoreSymmetricNat>0</ignoreSymmetricNat>`, "ignoreSymmetricNat: warning: the address found behind a symmetric NAT can rarely be reached"},
 		"DTMF in every way at once":          {`<dtmfAll>1</dtmfAll>`, `<dtmfAll>0</dtmfAll>`, "dtmfAll: warning: sends every digit several times"},
 		"durations without the legacy clock": {`<rfc2833AdjustDurationTo8kHz>1</rfc2833AdjustDurationTo8kHz>`, `<rfc2833AdjustDurationTo8kHz>1</rfc2833AdjustDurationTo8kHz><rfc2833NegotiateOnly8kHzClockRate>1</rfc2833NegotiateOnly8kHzClockRate>`, "rfc2833AdjustDurationTo8kHz: warning: has no effect unless rfc2833NegotiateOnly8kHzClockRate is 1"},
+		"a header that carries no caller id": {`<userCallerIdMethod>from,paid</userCallerIdMethod>`, `<userCallerIdMethod>from, PAI</userCallerIdMethod>`, `userCallerIdMethod: warning: "paid" has no effect; there is from, pai, ppi, rpid`},
 		"forwarding to nowhere":              {`<forwardingEnabled>1</forwardingEnabled>`, `<forwardingEnabled>1</forwardingEnabled><forwardingNumber>1</forwardingNumber>`, "forwardingNumber: warning: is empty, but forwardingEnabled is 1"},
 	}
 	for name, tt := range tests {

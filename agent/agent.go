@@ -110,7 +110,7 @@ func open(o Options) (*supervisor, error) {
 	s.env = &environment{
 		gate: registration.NewGate(registrars), qualifier: registration.NewQualifier(endpoint, qualifyEvery(registrars), o.Log),
 		checks: s.checks, sockets: s.sockets, hub: s.hub, metrics: s.metrics, ids: ids, inFlight: transactionLife, log: o.Log,
-		hashKey: func() []byte { return *s.hashKey.Load() },
+		hashKey: func() []byte { return *s.hashKey.Load() }, find: s.find,
 	}
 	s.setOverall(func(all *overall) {
 		all.report = delivery.AgentReport{Name: name, Version: o.Version, StartedAt: s.started}

@@ -106,6 +106,28 @@ func (s *supervisor) Dial(ctx context.Context, d control.Dial) (string, error) {
 	return l.dial(ctx, d.Dial)
 }
 
+// find gives the line of an account that somebody else's rules name: by the line's
+// name, else by the title, when one alone has it.
+func (s *supervisor) find(account string) *line {
+	s.mu.RLock()
+	l := s.lines[account]
+	s.mu.RUnlock()
+	if l != nil {
+		return l
+	}
+	for _, candidate := range s.allLines() {
+		in := candidate.current.Load()
+		if in == nil || in.target.Load().Account.Title != account {
+			continue
+		}
+		if l != nil {
+			return nil
+		}
+		l = candidate
+	}
+	return l
+}
+
 // Call implements control.Agent.
 func (s *supervisor) Call(id string) (call.Record, error) {
 	for _, l := range s.allLines() {

@@ -146,6 +146,7 @@ func (in *incarnation) callOptions(l *line) call.Options {
 		Route:        outboundProxy(t.Account),
 		Nonces:       in.reg.Nonces(),
 		Network:      t.settings.network.Type,
+		SSID:         t.settings.network.SSID,
 		IncomingMode: t.settings.incomingMode,
 		Caps: call.Caps{
 			Concurrent:   t.settings.caps.ConcurrentCalls,

@@ -32,6 +32,7 @@ type environment struct {
 	ids       *identities
 	hashKey   func() []byte
 	finished  func(*line) // a line was removed and nothing of it is left
+	find      func(account string) *line
 	checks    *checkrun.Runner
 	inFlight  time.Duration // transactionLife; tests are shorter
 	expiry    expiryLog

@@ -15,6 +15,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"github.com/softphone-operator/softphone-operator/account/rewrite"
 	"github.com/softphone-operator/softphone-operator/agent/media"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 )
@@ -45,6 +46,8 @@ type call struct {
 
 	vigil  vigil        // over the other side, once the call is answered
 	digits digitsByINFO // that are still to be sent
+
+	respondWith []rewrite.Header // that rules set on the responses to the first INVITE
 
 	taken, allotted time.Duration // of the day's minutes; allotted > 0: they end the call
 }

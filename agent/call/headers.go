@@ -9,6 +9,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/softphone-operator/softphone-operator/account"
+	"github.com/softphone-operator/softphone-operator/account/rewrite"
 )
 
 // reserved headers are what dialogs, transactions and offer/answer are made
@@ -80,10 +81,34 @@ func badHeaders(a *account.Account) []error {
 // the account sets, too, is replaced.
 func addHeaders(req *sip.Request, headers map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
-		if h := req.GetHeader(name); h != nil {
-			req.RemoveHeader(h.Name())
+		setHeader(req, name, headers[name])
+	}
+}
+
+// headed is a request or a response.
+type headed interface {
+	GetHeader(name string) sip.Header
+	RemoveHeader(name string) bool
+	AppendHeader(h sip.Header)
+}
+
+// setHeader adds a header in the place of one that is there.
+func setHeader(m headed, name, value string) {
+	if h := m.GetHeader(name); h != nil {
+		m.RemoveHeader(h.Name())
+	}
+	m.AppendHeader(sip.NewHeader(name, value))
+}
+
+// addRuleHeaders adds what rewriting rules set. One that may not be set is left
+// out, and the record says so.
+func (c *call) addRuleHeaders(m headed, headers []rewrite.Header) {
+	for _, h := range headers {
+		if err := checkHeader(h.Name, h.Value); err != nil {
+			c.rec.Treatment = append(c.rec.Treatment, "setHeader: "+err.Error())
+			continue
 		}
-		req.AppendHeader(sip.NewHeader(name, headers[name]))
+		setHeader(m, h.Name, h.Value)
 	}
 }
 

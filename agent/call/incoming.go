@@ -19,6 +19,7 @@ func (c *call) invited(d treatment.Decision) {
 	c.dialog = newUASDialog(req, c.tag)
 	c.audio = newAudio(c.opts, media.Echo{}, c.heardDigit)
 	c.recogniseCheck(req)
+	c.respondWith = d.Headers
 	if offer := sdpOf(req); offer != nil {
 		if err := c.audio.acceptable(offer); err != nil {
 			c.refuse(488, err)
@@ -58,6 +59,7 @@ func (c *call) ringing() bool {
 		return false
 	}
 	res := reply(c.invite.req, 180, &sip.ContactHeader{Address: contact}, list("Allow", allow(c.opts)))
+	c.addRuleHeaders(res, c.respondWith)
 	if !c.invite.respond(res) {
 		return false // what stopped it is in the mailbox
 	}
@@ -106,6 +108,9 @@ func (c *call) accept(i *invitation, contact sip.Uri) (int, error) {
 		}
 	}
 	res := reply(i.req, 200, append(c.capable(), &sip.ContactHeader{Address: contact})...)
+	if i.first {
+		c.addRuleHeaders(res, c.respondWith)
+	}
 	setSDP(res, body)
 	if !i.accept(res, offer == nil) {
 		c.audio.pending = false // nobody will answer an offer that did not go out

@@ -11,6 +11,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/account"
 	"github.com/softphone-operator/softphone-operator/agent/media"
 	"github.com/softphone-operator/softphone-operator/agent/sdp"
+	"github.com/softphone-operator/softphone-operator/agent/treatment"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
@@ -76,6 +77,8 @@ type Options struct {
 	Nonces *ua.NonceCache
 	// Network selects the Wi-Fi or the cellular half of the account.
 	Network delivery.NetworkType
+	// SSID is the name of the Wi-Fi, for rewriting rules.
+	SSID string
 	// IncomingMode stands behind icm=auto: keepAwake, push or off.
 	IncomingMode string
 	Caps         Caps
@@ -97,7 +100,8 @@ type Options struct {
 
 // Dial is an outgoing call to place.
 type Dial struct {
-	// To is a number, or a SIP URI.
+	// To is a number, a SIP or tel URI, or "voicemail": the account's voiceMailNumber.
+	// The account's rewriting rules apply to it.
 	To string `json:"to"`
 	// Seconds after the answer when the call is ended; 0 = Caps.MaxDuration.
 	Seconds int `json:"seconds,omitempty"`
@@ -110,7 +114,12 @@ type Dial struct {
 	// Check is the run of a check that the call is made for; "" = none. A line of
 	// ours that answers learns it by CheckHeader.
 	Check string `json:"-"`
-	// Confirm says that whoever asked has confirmed the number. Nothing asks
-	// for that yet.
+	// Confirm says that whoever asked has confirmed the number, where a rewriting
+	// rule asks for that.
 	Confirm bool `json:"confirm,omitempty"`
+	// DialAction is how to call: autoCall (""), voiceCall, videoCall, callThrough,
+	// openUrl and so on (account.DialActions). A rewriting rule may say another.
+	DialAction string `json:"dialAction,omitempty"`
+	// Placement is what was decided on the call already (Set.Route); nil = nothing.
+	Placement *treatment.Placement `json:"-"`
 }

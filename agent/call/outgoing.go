@@ -40,6 +40,7 @@ func (d Dial) lasts() time.Duration { return time.Duration(d.Seconds) * time.Sec
 // dial prepares an outgoing call; its goroutine does the rest.
 func (c *call) dial(d Dial, target sip.Uri) {
 	c.rec.CallID = ua.NewCallID()
+	c.rec.Treatment, c.rec.RecordCall = append(c.rec.Treatment, d.Placement.Steps...), d.Placement.Record
 	var source media.Source = media.Silence{}
 	if d.ToneHz > 0 {
 		source = media.Tone{Hz: d.ToneHz, LevelDBm0: toneLevel}
@@ -102,10 +103,8 @@ func (c *call) newInvite(contact sip.Uri) *sip.Request {
 	if c.opts.Route != "" {
 		req.AppendHeader(&sip.RouteHeader{Address: c.opts.Link.Route(c.opts.Route)})
 	}
-	from := sip.FromHeader{DisplayName: quoted(a.UserDisplayName), Address: c.opts.Link.URI(a.CallerID(), a.Host)}
-	from.Params.Add("tag", c.tag)
 	callID := sip.CallIDHeader(c.rec.CallID)
-	req.AppendHeader(&from)
+	req.AppendHeader(&sip.FromHeader{}) // sayWhoCalls knows it once the other headers are there
 	req.AppendHeader(&sip.ToHeader{Address: *t.target.Clone()})
 	req.AppendHeader(&callID)
 	req.AppendHeader(&sip.CSeqHeader{SeqNo: 1, MethodName: sip.INVITE})
@@ -114,7 +113,9 @@ func (c *call) newInvite(contact sip.Uri) *sip.Request {
 		req.AppendHeader(h)
 	}
 	addAccountHeaders(req, a)
+	c.addRuleHeaders(req, t.dial.Placement.Headers)
 	addHeaders(req, t.dial.Headers)
+	c.rec.Treatment = append(c.rec.Treatment, sayWhoCalls(req, a, c.opts.Link, c.tag)...)
 	addCheck(req, t.dial.Check)
 	setSDP(req, c.audio.offer())
 	return req

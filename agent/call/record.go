@@ -80,9 +80,13 @@ type Record struct {
 	// CallID is the SIP Call-ID.
 	CallID    string    `json:"callId"`
 	Direction Direction `json:"direction"`
-	// Remote is the URI of the other side, without parameters.
-	Remote string `json:"remote"`
-	State  State  `json:"state"`
+	// Remote is the URI of the other side, without parameters; of an incoming call
+	// with the number that the account's rules show. RemoteName is its display name.
+	Remote     string `json:"remote"`
+	RemoteName string `json:"remoteName,omitempty"`
+	// Anonymous callers do not say who they are, or ask that it is not shown.
+	Anonymous bool  `json:"anonymous,omitempty"`
+	State     State `json:"state"`
 	// Codec sent, as "PCMU/8000"; "" before anything was negotiated.
 	Codec string `json:"codec,omitempty"`
 	// Hold is our direction while it is not sendrecv: sendonly, recvonly or inactive.
@@ -116,7 +120,12 @@ type Record struct {
 	Check        string  `json:"check,omitempty"`
 	Tones        []Tone  `json:"tones,omitempty"`
 	SoundSeconds float64 `json:"soundSeconds,omitempty"`
-	// Treatment explains, step by step, what was done with an incoming call.
+	// RecordCall: a rewriting rule wants the call recorded.
+	RecordCall bool `json:"recordCall,omitempty"`
+	// URL that a dial action opens instead of a call; it is told, not fetched.
+	URL string `json:"url,omitempty"`
+	// Treatment explains, step by step, what was done with a call: with an incoming
+	// one every rule that was asked, with an outgoing one those that did something.
 	Treatment []string `json:"treatment"`
 	End       *End     `json:"end,omitempty"`
 }

@@ -9,9 +9,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
-	"github.com/softphone-operator/softphone-operator/account"
 	"github.com/softphone-operator/softphone-operator/agent/treatment"
-	"github.com/softphone-operator/softphone-operator/agent/ua"
 )
 
 // HandleRequest takes a request of the network, any method; it answers what
@@ -80,9 +78,12 @@ func (s *Set) admit(req *sip.Request) (*call, treatment.Decision) {
 	if s.invites[key] != nil {
 		return nil, treatment.Decision{}
 	}
-	c := newCall(s, s.opts, In, req.From().Address)
-	decision := treatment.Decide(s.gather(req))
+	caller := callerOf(req, s.opts.Account.RemoteContact)
+	c := newCall(s, s.opts, In, caller.uri)
+	decision := treatment.Decide(s.gather(req, caller))
 	c.rec.CallID, c.rec.Treatment, c.inviteKey = key.callID, decision.Steps, key
+	c.rec.Remote, c.rec.RemoteName, c.rec.Anonymous = caller.shown(decision.Caller), caller.name, caller.anonymous
+	c.rec.RecordCall = decision.Record
 	withTag(req, c.tag)
 	if decision.Action == treatment.Ring || decision.Action == treatment.Answer {
 		s.reserve(context.Background(), c)
@@ -91,7 +92,7 @@ func (s *Set) admit(req *sip.Request) (*call, treatment.Decision) {
 }
 
 // gather collects what a decision on a new call looks at. The set is locked.
-func (s *Set) gather(req *sip.Request) treatment.Input {
+func (s *Set) gather(req *sip.Request, caller identity) treatment.Input {
 	o, a, now := s.opts, s.opts.Account, time.Now()
 	s.arrivals = slices.DeleteFunc(s.arrivals, func(t time.Time) bool { return now.Sub(t) >= time.Second })
 	newCalls := len(s.arrivals) + 1
@@ -102,6 +103,9 @@ func (s *Set) gather(req *sip.Request) treatment.Input {
 		Draining:    s.closed || !s.refuse.IsZero() && !now.Before(s.refuse),
 		IncomingOff: a.ICM == "off" || (a.ICM == "auto" || a.ICM == "") && o.IncomingMode == "off",
 		NewCalls:    newCalls, MaxNewCalls: o.Caps.NewPerSecond,
+		Caller: caller.user(), CallerBy: caller.by, Now: now, Network: o.network(),
+		DoNotDisturb: a.DoNotDisturb, IncomingRewriting: a.IncomingRewriting, DivertedBefore: divertedBy(req, a),
+		AnswerMode: valueOf(req, "Answer-Mode"), PrivAnswerMode: valueOf(req, "Priv-Answer-Mode"),
 		ForwardingEnabled: a.ForwardingEnabled, ForwardingNumber: a.ForwardingNumber, Self: a.Username,
 		ActiveCalls: len(s.running), MaxCalls: o.Caps.Concurrent, CallWaiting: a.CallWaiting,
 		AutoAnswer: a.AutoAnswerEnabled, AutoAnswerAfter: time.Duration(a.AutoAnswerTimeoutInSeconds) * time.Second,
@@ -125,9 +129,17 @@ func (s *Set) turnAway(c *call, req *sip.Request, tx sip.ServerTransaction, d tr
 		headers = append(headers, sip.NewHeader("Retry-After", strconv.Itoa(seconds)))
 	}
 	if d.Action == treatment.Redirect {
-		headers, end = redirect(c.opts.Account, d, end)
+		headers, end = redirect(c.opts, req, d, end)
+		if end.Code != d.Code {
+			c.rec.Treatment = append(c.rec.Treatment, "not forwarded: "+end.Reason)
+		}
 	}
-	s.respond(tx, reply(req, end.Code, headers...))
+	res := reply(req, end.Code, headers...)
+	if end.Code == 403 && d.Reason != "" {
+		res.Reason = d.Reason
+	}
+	c.addRuleHeaders(res, d.Headers)
+	s.respond(tx, res)
 	c.rec.State, c.rec.EndedAt, c.rec.End = Ended, time.Now(), &end
 	if d.RetryAfter == 0 {
 		s.mu.Lock()
@@ -135,21 +147,6 @@ func (s *Set) turnAway(c *call, req *sip.Request, tx sip.ServerTransaction, d tr
 		s.mu.Unlock()
 	}
 	c.changed()
-}
-
-// redirect gives the headers of a 302: where the call is to go, and (RFC 5806)
-// that this line sent it there.
-func redirect(a *account.Account, d treatment.Decision, end End) ([]sip.Header, End) {
-	target, err := parseTarget(d.Target, a.Host)
-	if err != nil {
-		return nil, End{Code: 480, Reason: "forwardingNumber: " + err.Error(), By: Policy}
-	}
-	self := ua.URI(a.Username, a.Host)
-	end.Contacts = []string{target.String()}
-	return []sip.Header{
-		&sip.ContactHeader{Address: target},
-		sip.NewHeader("Diversion", "<"+self.String()+">;reason=unconditional"),
-	}, end
 }
 
 // capable are the headers that tell what a line can do (RFC 3261 §11.2).

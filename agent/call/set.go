@@ -16,11 +16,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 
+	"github.com/softphone-operator/softphone-operator/account"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 )
 
@@ -37,6 +39,12 @@ var (
 	// ErrRefused: the fleet's destinations do not allow the call; ErrBudget: not today.
 	ErrRefused = errors.New("destination refused")
 	ErrBudget  = errors.New("the day's minutes are used up")
+	// ErrUnconfirmed: a rewriting rule wants the number confirmed (Dial.Confirm).
+	// ErrDialAction: the dial action is nothing an agent can do. ErrOtherLine: a rule
+	// calls from another line, which this Set is not.
+	ErrUnconfirmed = errors.New("not confirmed")
+	ErrDialAction  = errors.New("dial action not possible")
+	ErrOtherLine   = errors.New("call from another line")
 )
 
 // CloseTimeout bounds Close.
@@ -124,39 +132,6 @@ func allow(o Options) []sip.RequestMethod {
 	return methods
 }
 
-// Dial places a call and returns its id at once; its record tells what became
-// of it. Errors wrap ErrBadTarget, ErrBadHeader, ErrBadDigits, ErrBadValue,
-// ErrTooMany, ErrRefused, ErrBudget, ErrDraining or ErrClosed. The end of ctx ends no call.
-func (s *Set) Dial(ctx context.Context, d Dial) (id string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	target, err := targetOf(d.To, s.opts.Account.Host, s.opts.Link)
-	if err != nil {
-		return "", err
-	}
-	if err := s.opts.guard(target); err != nil {
-		return "", err
-	}
-	target = s.opts.Link.Secure(target)
-	if err := d.validate(); err != nil {
-		return "", err
-	}
-	switch most := s.opts.Caps.Concurrent; {
-	case s.closed:
-		return "", ErrClosed
-	case !s.refuse.IsZero():
-		return "", ErrDraining
-	case most > 0 && len(s.running) >= most:
-		return "", fmt.Errorf("%w: %d are up, %d allowed", ErrTooMany, len(s.running), most)
-	}
-	c := newCall(s, s.opts, Out, target)
-	c.dial(d, target)
-	s.reserve(context.WithoutCancel(ctx), c)
-	id = c.rec.ID
-	s.launch(c)
-	return id, nil
-}
-
 // validate checks what Dial asks for besides its target.
 func (d Dial) validate() error {
 	if err := checkHeaders(d.Headers); err != nil {
@@ -172,6 +147,9 @@ func (d Dial) validate() error {
 	}
 	if d.Seconds < 0 || d.Seconds > 1e6 {
 		return fmt.Errorf("%w: seconds %d", ErrBadValue, d.Seconds)
+	}
+	if d.DialAction != "" && !slices.Contains(account.DialActions(), d.DialAction) {
+		return fmt.Errorf("%w: dialAction %q", ErrBadValue, clip(d.DialAction))
 	}
 	if !(d.ToneHz >= 0 && d.ToneHz <= 20000) {
 		return fmt.Errorf("%w: toneHz %v", ErrBadValue, d.ToneHz)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"github.com/softphone-operator/softphone-operator/account/rewrite"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 )
 
@@ -16,8 +17,8 @@ const mostTarget = 256
 // number (a tel URI, too, and any other user) at the account's host.
 func parseTarget(to, host string) (sip.Uri, error) {
 	to = strings.TrimSpace(to)
-	if to == "" || len(to) > mostTarget || strings.ContainsFunc(to, forbidden) {
-		return sip.Uri{}, fmt.Errorf("%w: %q", ErrBadTarget, clip(to))
+	if err := dialable(to); err != nil {
+		return sip.Uri{}, err
 	}
 	scheme, rest, _ := strings.Cut(to, ":")
 	switch strings.ToLower(scheme) {
@@ -33,11 +34,19 @@ func parseTarget(to, host string) (sip.Uri, error) {
 	if strings.Contains(to, "@") {
 		return parseSIP("sip:" + to)
 	}
-	user := plainNumber(to)
+	user := rewrite.Plain(to)
 	if user == "" || strings.ContainsAny(user, ":/?;") {
 		return sip.Uri{}, fmt.Errorf("%w: %q", ErrBadTarget, clip(to))
 	}
 	return ua.URI(user, host), nil
+}
+
+// dialable refuses what can be neither a number nor a URI.
+func dialable(to string) error {
+	if to = strings.TrimSpace(to); to == "" || len(to) > mostTarget || strings.ContainsFunc(to, forbidden) {
+		return fmt.Errorf("%w: %q", ErrBadTarget, clip(to))
+	}
+	return nil
 }
 
 // targetOf is parseTarget for a line, which may have TLS.
@@ -60,22 +69,6 @@ func parseSIP(s string) (sip.Uri, error) {
 	u.Headers = nil
 	u.Password = ""
 	return u, nil
-}
-
-// plainNumber takes the visual separators (RFC 3966 §5.1.1) out of a telephone
-// number; what is no number stays as it is.
-func plainNumber(s string) string {
-	var b strings.Builder
-	for _, c := range s {
-		switch {
-		case c >= '0' && c <= '9' || c == '+' || c == '*' || c == '#':
-			b.WriteRune(c)
-		case strings.ContainsRune(" -.()/", c):
-		default:
-			return s
-		}
-	}
-	return b.String()
 }
 
 // forbidden are the characters that could end a header or a URI in one.

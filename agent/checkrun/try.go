@@ -93,6 +93,8 @@ func refused(err error) check.Measured {
 		{call.ErrRefused, check.DestinationRefused},
 		{call.ErrBudget, check.BudgetSpent},
 		{call.ErrBadTarget, check.LineMisconfigured},
+		{call.ErrUnconfirmed, check.DestinationRefused},
+		{call.ErrDialAction, check.LineMisconfigured},
 	} {
 		if errors.Is(err, k.is) {
 			return check.Measured{Untried: k.reason, Words: err.Error()}

@@ -102,6 +102,8 @@ var kinds = []struct {
 	{call.ErrClosed, http.StatusConflict, "Draining"},
 	{call.ErrTooMany, http.StatusTooManyRequests, "TooManyCalls"},
 	{call.ErrRefused, http.StatusForbidden, "DestinationRefused"},
+	{call.ErrUnconfirmed, http.StatusConflict, "NotConfirmed"},
+	{call.ErrDialAction, http.StatusUnprocessableEntity, "DialActionNotPossible"},
 	{call.ErrBudget, http.StatusTooManyRequests, "BudgetSpent"},
 	{call.ErrBadTarget, http.StatusBadRequest, "BadTarget"},
 	{call.ErrBadHeader, http.StatusBadRequest, "BadHeader"},

@@ -5,21 +5,41 @@ import (
 	"time"
 )
 
-// askAutoAnswer answers by itself, at once or after a while. A caller's
-// answer-after wins over the account's delay, but counts only when the account
-// wants automatic answers at all: otherwise anybody could open a microphone.
+// askAutoAnswer answers by itself, at once or after a while, because a rule says
+// so for this caller or the account for all. What the caller asks for (answer-after,
+// RFC 5373) counts only when the account wants automatic answers at all: otherwise
+// anybody could open a microphone.
 func askAutoAnswer(in Input) (Decision, string, bool) {
-	after, asked := AnswerAfter(in.AlertHeaders)
-	if !in.AutoAnswer {
-		if asked {
-			return Decision{}, "off; the caller's answer-after does not count", false
-		}
-		return Decision{}, "off", false
+	if in.answersAtOnce() {
+		return Decision{Action: Answer}, fmt.Sprintf("at once, by rule %d of incomingRewriting", in.rewritten.Decided), true
 	}
+	after, asked := AnswerAfter(in.AlertHeaders)
+	mode := answerModeOf(in.PrivAnswerMode, in.AnswerMode)
+	switch {
+	case !in.AutoAnswer && mode.auto && mode.required:
+		d := Decision{Action: Reject, Code: 403, Reason: "Automatic Answer Forbidden"} // RFC 5373
+		return d, "off, but the caller requires an automatic answer, 403", true
+	case !in.AutoAnswer && mode.auto:
+		return Decision{}, "off; the caller's Answer-Mode does not count", false
+	case !in.AutoAnswer && asked:
+		return Decision{}, "off; the caller's answer-after does not count", false
+	case !in.AutoAnswer:
+		return Decision{}, "off", false
+	case mode.manual:
+		return Decision{}, "on, but the caller wants a person to answer (Answer-Mode)", false
+	}
+	return answerAfter(in, after, asked, mode)
+}
+
+// answerAfter says when an automatic answer comes.
+func answerAfter(in Input, after time.Duration, asked bool, mode answerMode) (Decision, string, bool) {
 	says := "autoAnswerTimeoutInSeconds"
-	if asked {
+	switch {
+	case asked:
 		says = "the caller's answer-after"
-	} else {
+	case mode.auto:
+		says, after = "the caller's Answer-Mode", 0
+	default:
 		after = max(in.AutoAnswerAfter, 0)
 	}
 	if after > 0 && after >= in.NoAnswer {

@@ -1,10 +1,17 @@
-// Package treatment decides what happens to an incoming call. It is one
-// ordered list of rules over values, without clock, socket or dialog, so that
-// the decision can be tested as a table and every call record can say in words
-// why the call was answered, refused, redirected or left ringing.
+// Package treatment decides what happens to a call: one that comes in (Decide),
+// and one that somebody wants to place (Place). Each is one ordered list of rules
+// over values, without clock, socket or dialog, so that the decision can be tested
+// as a table and every call record can say in words why the call was answered,
+// refused, redirected or left ringing, and why another number was dialled than the
+// one that was asked for.
 package treatment
 
-import "time"
+import (
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/account"
+	"github.com/softphone-operator/softphone-operator/account/rewrite"
+)
 
 // Input is everything a decision looks at.
 type Input struct {
@@ -18,11 +25,23 @@ type Input struct {
 	NewCalls    int
 	MaxNewCalls int
 
+	// Caller is who calls, as rules compare it (rewrite.Caller); CallerBy says which
+	// header names it. Now is when.
+	Caller   string
+	CallerBy string
+	Now      time.Time
+	// DoNotDisturb and IncomingRewriting are the account's, Network is where it is.
+	DoNotDisturb      *account.DoNotDisturb
+	IncomingRewriting []account.Rule
+	Network           rewrite.Network
+
 	// ForwardingEnabled and ForwardingNumber are the account's. Self is the
 	// line's own user part: a line is never forwarded to itself.
 	ForwardingEnabled bool
 	ForwardingNumber  string
 	Self              string
+	// DivertedBefore: this line sent the call elsewhere once, and it came back.
+	DivertedBefore bool
 
 	// ActiveCalls of the line, both directions, without this one. MaxCalls
 	// bounds them; 0 = no bound.
@@ -36,9 +55,13 @@ type Input struct {
 	AutoAnswerAfter time.Duration
 	// AlertHeaders are the values of Call-Info and Alert-Info, in order.
 	AlertHeaders []string
+	// AnswerMode and PrivAnswerMode are the headers of RFC 5373; "" = none.
+	AnswerMode, PrivAnswerMode string
 
 	// NoAnswer is how long a call may ring.
 	NoAnswer time.Duration
+
+	rewritten rewrite.Result // what the rules make of Caller
 }
 
 // Action is what to do with a call.
@@ -84,6 +107,11 @@ type Decision struct {
 	AnswerAfter time.Duration
 	// RingFor bounds the ringing of Ring: then Code.
 	RingFor time.Duration
+	// Caller as the account's rules show it; Headers are those they set on our
+	// responses. Record: a rule wants the call recorded.
+	Caller  string
+	Headers []rewrite.Header
+	Record  bool
 	// Steps are the rules' reasons in the order they were asked; the last one
 	// made the decision.
 	Steps []string
@@ -101,7 +129,9 @@ var rules = [...]rule{
 	{"drain", askDraining},
 	{"icm", askIncomingOff},
 	{"rate", askRate},
-	// Do-not-disturb and incoming rewriting belong here.
+	{"caller", askCaller},
+	{"do-not-disturb", askDoNotDisturb},
+	{"rewriting", askRewriting},
 	{"forwarding", askForwarding},
 	{"busy", askBusy},
 	{"auto-answer", askAutoAnswer},
@@ -110,12 +140,14 @@ var rules = [...]rule{
 
 // Decide asks the rules in order; the first that has an opinion decides.
 func Decide(in Input) Decision {
-	var steps []string
+	in.rewritten = rewrite.Apply(in.IncomingRewriting, in.Caller, in.Network)
+	steps := make([]string, 0, len(rules))
 	for _, r := range rules {
 		d, why, decided := r.ask(in)
 		steps = append(steps, r.name+": "+why)
 		if decided {
-			d.Steps = steps
+			d.Steps, d.Caller = steps, in.rewritten.Output
+			d.Headers, d.Record = in.rewritten.Headers, in.rewritten.Record
 			return d
 		}
 	}

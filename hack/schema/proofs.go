@@ -59,6 +59,15 @@ var proofs = map[string]string{
 	"autoAnswerEnabled":                    "test/interop.TestDelayedAnswerRingsFirst",
 	"autoAnswerTimeoutInSeconds":           "test/interop.TestDelayedAnswerRingsFirst",
 	"callWaiting":                          "test/interop.TestBusyWithoutCallWaiting",
+	"doNotDisturb":                         "agent/call.TestWishesOfTheCalled",
+	"incomingRewriting":                    "agent/call.TestWishesOfTheCalled",
+	"remoteContact":                        "agent/call.TestWhoCalls",
+	"rewriting":                            "agent/call.TestRewriting",
+	"voiceMailNumber":                      "agent/call.TestRewriting",
+	"customActionUrl":                      "agent/call.TestRewriting",
+	"cth_enabled":                          "agent/call.TestRewriting",
+	"cth_dialString":                       "agent/call.TestRewriting",
+	"userCallerIdMethod":                   "agent/call.TestWhoWeSayCalls",
 }
 
 // verifyProofs fails when a claim has no test: the test is gone, or nobody honours the node.

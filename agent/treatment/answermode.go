@@ -1,0 +1,33 @@
+package treatment
+
+import "strings"
+
+// answerMode is what a caller wants of the answer (RFC 5373): that it comes by
+// itself, or that a person gives it.
+type answerMode struct {
+	auto, manual bool
+	// required: the call is refused rather than answered in another way.
+	required bool
+}
+
+// answerModeOf reads Priv-Answer-Mode, which goes first, and
+// Answer-Mode.
+func answerModeOf(privileged, plain string) answerMode {
+	for _, value := range []string{privileged, plain} {
+		words := params(value)
+		m := answerMode{}
+		switch strings.ToLower(strings.TrimSpace(words[0])) {
+		case "auto":
+			m.auto = true
+		case "manual":
+			m.manual = true
+		default:
+			continue
+		}
+		for _, p := range words[1:] {
+			m.required = m.required || strings.EqualFold(strings.TrimSpace(p), "require")
+		}
+		return m
+	}
+	return answerMode{}
+}
