@@ -13,6 +13,7 @@ type Spec struct {
 	Number     int    // the account's codec number (codecOrder)
 	Format     Format // as offered in SDP
 	Rate       int    // PCM sampling rate in Hz
+	FrameMs    int    // packet times are multiples of it; 0 = any
 	Impairment Impairment
 	Offered    bool // false: known by number, not spoken yet
 
@@ -26,7 +27,8 @@ var specs = [...]Spec{
 		encoder: newMuLawEncoder, decoder: newMuLawDecoder},
 	{Number: 8, Format: Format{Name: "PCMA", PT: 8, Clock: 8000, Channels: 1}, Rate: 8000, Impairment: g711Impairment, Offered: true,
 		encoder: newALawEncoder, decoder: newALawDecoder},
-	{Number: 3, Format: Format{Name: "GSM", PT: 3, Clock: 8000, Channels: 1}, Rate: 8000},
+	{Number: 3, Format: Format{Name: "GSM", PT: 3, Clock: 8000, Channels: 1}, Rate: gsmRate, FrameMs: 20, Impairment: gsmImpairment, Offered: true,
+		encoder: newGSMEncoder, decoder: newGSMDecoder},
 	{Number: 9, Format: Format{Name: "G722", PT: 9, Clock: 8000, Channels: 1}, Rate: 16000},
 	{Number: 18, Format: Format{Name: "G729", PT: 18, Clock: 8000, Channels: 1}, Rate: 8000},
 	{Number: 102, Format: Format{Name: "iLBC", PT: 102, Clock: 8000, Channels: 1}, Rate: 8000},
@@ -51,6 +53,14 @@ func Find(f Format) (Spec, bool) {
 		}
 	}
 	return Spec{}, false
+}
+
+// PacketTime is the longest packet time up to ms that whole frames of the codec fill; one frame when none does.
+func (s Spec) PacketTime(ms int) int {
+	if s.FrameMs == 0 {
+		return ms
+	}
+	return max(ms-ms%s.FrameMs, s.FrameMs)
 }
 
 // Formats are the formats to offer for an account's codec order: unknown numbers, repeats and codecs not offered yet left out.

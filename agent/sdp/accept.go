@@ -42,7 +42,7 @@ func AcceptWith(ours, answer *Description, c Capabilities) (Negotiated, error) {
 	if c.PTime == 0 {
 		c.PTime = ours.ptime(own, Capabilities{})
 	}
-	n.PTime = answer.ptime(m, c)
+	n.PTime = packetTime(n.Codec, answer.ptime(m, c))
 	n.Direction = ours.direction(own).Both(answer.direction(m).Reverse())
 	var err error
 	n.Remote, n.RemoteRTCP, err = answer.remote(m, n.RTCPMux, ours.connection(own).Addr)

@@ -42,7 +42,7 @@ func (d *Description) negotiate(m *Media, c Capabilities) (Negotiated, error) {
 	}
 	_, mux := attribute(m.Attributes, "rtcp-mux")
 	n.RTCPMux = mux && c.RTCPMux
-	n.PTime = d.ptime(m, c)
+	n.PTime = packetTime(n.Codec, d.ptime(m, c))
 	n.Direction = c.Direction.Both(d.direction(m).Reverse())
 	var err error
 	n.Remote, n.RemoteRTCP, err = d.remote(m, n.RTCPMux, c.Addr)

@@ -191,3 +191,80 @@ func TestAnswerHonoursPacketTimesThatMakeSense(t *testing.T) {
 		})
 	}
 }
+
+// The account document's own example: codecs 0,18 are offered to an account whose codecOrder is 0,18 and codecOrder3G 18,0. On Wi-Fi
+// theirs is honoured, on a cellular network ours is kept; either can be asked for the other.
+func TestWhoseCodecOrderWins(t *testing.T) {
+	rows := map[string]struct {
+		offer string
+		order []int
+		honor bool
+		want  string
+	}{
+		"the document's example on Wi-Fi":                       {"0 18", []int{0, 18}, true, "PCMU/8000"},
+		"the document's example on a cellular network":          {"0 18", []int{18, 0}, false, "G729/8000"},
+		"a cellular network that honours their list":            {"0 18", []int{18, 0}, true, "PCMU/8000"},
+		"the offer turned round, on Wi-Fi":                      {"18 0", []int{0, 18}, true, "G729/8000"},
+		"the offer turned round, Wi-Fi that keeps its own list": {"18 0", []int{0, 18}, false, "PCMU/8000"},
+		"wideband first among theirs":                           {"9 0 8 3", []int{0, 8, 9, 3}, true, "G722/8000"},
+		"wideband first among ours":                             {"0 8 3 9", []int{9, 3, 8, 0}, false, "G722/8000"},
+		"the thrifty one first among ours":                      {"9 0 8 3", []int{18, 3, 0}, false, "GSM/8000"},
+		"a codec only they have does not count":                 {"18 3", []int{0, 3}, true, "GSM/8000"},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			offer, err := Parse([]byte("v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4000 RTP/AVP " + row.offer + "\r\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := caps()
+			c.Codecs, c.HonorTheirs = nil, row.honor
+			for _, number := range row.order { // G729 whether it is spoken yet or not
+				spec, _ := codec.Lookup(number)
+				c.Codecs = append(c.Codecs, spec.Format)
+			}
+			answer, n, err := Answer(offer, c, origin)
+			if err != nil || n.Codec.String() != row.want {
+				t.Errorf("sends %s (%v), want %s", n.Codec, err, row.want)
+			}
+			if first := answer.Media[0].Formats[0]; first != fmt.Sprint(n.Codec.PT) {
+				t.Errorf("the answer's first format is %s, sent is %d", first, n.Codec.PT)
+			}
+		})
+	}
+}
+
+// GSM comes in frames of 20 ms: packets hold whole ones, whatever is asked for.
+func TestPacketsHoldWholeFrames(t *testing.T) {
+	rows := map[string]struct {
+		format     string
+		attributes string
+		own        int
+		force      bool
+		want       int
+	}{
+		"G.711 as asked":                     {"0", "a=ptime:30\r\n", 20, false, 30},
+		"GSM as asked":                       {"3", "a=ptime:40\r\n", 20, false, 40},
+		"GSM, asked for 30 ms":               {"3", "a=ptime:30\r\n", 20, false, 20},
+		"GSM, asked for 10 ms":               {"3", "a=ptime:10\r\n", 20, false, 20},
+		"GSM, the cellular default of 30 ms": {"3", "", 30, false, 20},
+		"GSM, 50 ms forced":                  {"3", "a=ptime:20\r\n", 50, true, 40},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			c := caps()
+			c.Codecs, c.PTime, c.ForcePTime = codec.Formats([]int{0, 3}), row.own, row.force
+			body := "v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4000 RTP/AVP " + row.format + "\r\n" + row.attributes
+			theirs, err := Parse([]byte(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, n, err := Answer(theirs, c, origin); err != nil || n.PTime != row.want {
+				t.Errorf("as an offer: packets of %d ms (%v), want %d", n.PTime, err, row.want)
+			}
+			if n, err := AcceptWith(Offer(c, origin), theirs, c); err != nil || n.PTime != row.want {
+				t.Errorf("as an answer: packets of %d ms (%v), want %d", n.PTime, err, row.want)
+			}
+		})
+	}
+}

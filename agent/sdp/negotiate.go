@@ -43,7 +43,7 @@ type Negotiated struct {
 	TelephoneEventPT int            // payload type to send telephone-events with; -1: the peer takes none
 	Receive          []codec.Format // what may arrive, with the payload types it comes under; Codec's encoding is among them
 	ReceiveEventPT   int            // payload type telephone-events arrive with; -1: none
-	PTime            int            // ms a packet to send
+	PTime            int            // ms a packet to send, whole frames of Codec
 	Direction        Direction      // ours: SendOnly means that we send and the peer does not
 	RTCPMux          bool
 }
@@ -78,6 +78,14 @@ func (d *Description) milliseconds(m *Media, key string) (int, bool) {
 	whole, _, _ := strings.Cut(text, ".")
 	ms, err := strconv.ParseUint(whole, 10, 16)
 	return int(ms), err == nil
+}
+
+// packetTime is a packet time that a codec's frames fill: who asks for 30 ms of GSM gets 20.
+func packetTime(f codec.Format, ms int) int {
+	if spec, ok := codec.Find(f); ok {
+		return spec.PacketTime(ms)
+	}
+	return ms
 }
 
 // ptime is our own packet time, within what fits an RTP packet and a clock.
