@@ -11,6 +11,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/agent/call"
 	"github.com/softphone-operator/softphone-operator/agent/media"
 	"github.com/softphone-operator/softphone-operator/agent/sdp"
+	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
 func autoAnswer(o *call.Options) { o.Account.AutoAnswerEnabled = true }
@@ -210,6 +211,21 @@ func TestIncoming(t *testing.T) {
 			}
 			b.wantEnd(488, call.Policy, "488 Not Acceptable Here")
 		}},
+		"on Wi-Fi their first codec is taken": {prefers(delivery.WiFi), func(b *bench) {
+			b.invite("a", sdpBody(offerThree)...).ack()
+			if r := b.record(); r.Codec != "PCMU/8000" {
+				b.t.Errorf("codec is %q", r.Codec)
+			}
+		}},
+		"on a cellular network our first codec is taken, in packets its frames fill": {prefers(delivery.Cellular), func(b *bench) {
+			b.invite("a", sdpBody(offerThree)...).ack()
+			if r := b.record(); r.Codec != "GSM/8000" {
+				b.t.Errorf("codec is %q", r.Codec)
+			}
+			if n := b.session().last(b.t); n.PTime != 20 {
+				b.t.Errorf("packets of %d ms of GSM", n.PTime)
+			}
+		}},
 		"a call without an offer gets ours, and its answer comes with the ACK": {autoAnswer, func(b *bench) {
 			p := b.invite("a")
 			offer := p.tx.last()
@@ -319,5 +335,18 @@ func TestIncoming(t *testing.T) {
 		}},
 	} {
 		t.Run(sentence, func(t *testing.T) { simulate(t, c.change, c.play) })
+	}
+}
+
+// offerThree offers PCMU, G.722 and GSM, without a packet time.
+var offerThree = strings.ReplaceAll(offerPCMU, "RTP/AVP 0 101", "RTP/AVP 0 9 3 101")
+
+// prefers is a line that would rather speak GSM, or G.722 on Wi-Fi; the document's defaults say whose list is honoured.
+func prefers(network delivery.NetworkType) func(*call.Options) {
+	return func(o *call.Options) {
+		autoAnswer(o)
+		o.Network = network
+		o.Account.CodecOrder, o.Account.CodecOrder3G = []int{9, 0, 3}, []int{3, 9, 0}
+		o.Account.HonorTheirCodecListWiFi, o.Account.HonorTheirCodecList3G = true, false
 	}
 }

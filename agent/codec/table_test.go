@@ -13,7 +13,7 @@ func TestFormatsFollowTheAccountsOrder(t *testing.T) {
 		want  []string
 	}{
 		"the account's order is kept":                   {[]int{8, 0}, []string{"PCMA/8000", "PCMU/8000"}},
-		"codecs not spoken yet are left out":            {[]int{103, 18, 0, 9, 102, 3, 8}, []string{"PCMU/8000", "GSM/8000", "PCMA/8000"}},
+		"codecs not spoken yet are left out":            {[]int{103, 18, 0, 9, 102, 3, 8}, []string{"PCMU/8000", "G722/8000", "GSM/8000", "PCMA/8000"}},
 		"numbers nobody knows are left out":             {[]int{34, 0}, []string{"PCMU/8000"}},
 		"a repeated number counts once":                 {[]int{0, 8, 0}, []string{"PCMU/8000", "PCMA/8000"}},
 		"an order of codecs not spoken yet offers none": {[]int{18}, nil},

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+
+	"github.com/softphone-operator/softphone-operator/agent/codec"
 )
 
 // nowhere is a transport that takes everything and brings nothing.
@@ -16,17 +18,26 @@ type nowhere struct{ transport }
 func (nowhere) writeRTP([]byte, netip.AddrPort) error  { return nil }
 func (nowhere) writeRTCP([]byte, netip.AddrPort) error { return nil }
 
-// steadyState gives a session and a function that is 20 ms of its life: one packet in, one out.
-func steadyState(t testing.TB, source Source) func() {
+// steadyState gives a function that is 20 ms of a session's life: one packet in, one out. It sends one codec and hears another, by
+// their numbers.
+func steadyState(t testing.TB, source Source, sends, hears int) func() {
 	s := newSession(Config{Local: loopback, SymmetricRTP: true}, nowhere{})
-	if err := s.swap(agreed(bob), source); err != nil {
+	if err := s.swap(spoken(bob, sends, hears), source); err != nil {
 		t.Fatal(err)
 	}
 	s.reports.next = s.epoch.Add(1000 * time.Hour) // RTCP is once in 250 packets, and may allocate
-	packet := rtp.Packet{Header: rtp.Header{Version: 2, SSRC: 1}, Payload: make([]byte, 160)}
-	for i := range packet.Payload {
-		packet.Payload[i] = byte(i * 7)
+	spec, _ := codec.Lookup(hears)
+	enc, err := codec.NewEncoder(spec.Format)
+	if err != nil {
+		t.Fatal(err)
 	}
+	pcm := make([]int16, spec.Rate/50)
+	Tone{Hz: 700, LevelDBm0: -10}.Open(spec.Rate).Fill(Frame{Samples: pcm}, Frame{})
+	payload, err := enc.Encode(nil, pcm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packet := rtp.Packet{Header: rtp.Header{Version: 2, SSRC: 1, PayloadType: spec.Format.PT}, Payload: payload}
 	buffer, peer, now := make([]byte, 200), netip.MustParseAddrPort(bob), s.epoch
 	life := func() {
 		n, err := packet.MarshalTo(buffer)
@@ -47,8 +58,15 @@ func steadyState(t testing.TB, source Source) func() {
 
 func TestTheHotPathAllocatesNothing(t *testing.T) {
 	for _, source := range []Source{Silence{}, Echo{}, Tone{Hz: 1000, LevelDBm0: -10}} {
-		if allocs := testing.AllocsPerRun(1000, steadyState(t, source)); allocs != 0 {
+		if allocs := testing.AllocsPerRun(1000, steadyState(t, source, 0, 0)); allocs != 0 {
 			t.Errorf("%T: %v allocations in 20 ms, want none", source, allocs)
+		}
+	}
+	for _, sends := range audioCodecs {
+		for _, hears := range audioCodecs {
+			if allocs := testing.AllocsPerRun(300, steadyState(t, Echo{}, sends, hears)); allocs != 0 {
+				t.Errorf("codec %d sent, %d heard: %v allocations in 20 ms, want none", sends, hears, allocs)
+			}
 		}
 	}
 }
@@ -57,14 +75,23 @@ func TestTheHotPathAllocatesNothing(t *testing.T) {
 func BenchmarkFrame(b *testing.B) {
 	for name, source := range map[string]Source{"echo": Echo{}, "tone": Tone{Hz: 1000, LevelDBm0: -10}} {
 		b.Run(name, func(b *testing.B) {
-			life := steadyState(b, source)
-			b.ReportAllocs()
-			for b.Loop() {
-				life()
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)*50/1e7, "%core/call")
+			benchmarkFrame(b, steadyState(b, source, 0, 0))
 		})
 	}
+	for _, number := range audioCodecs {
+		spec, _ := codec.Lookup(number)
+		b.Run(spec.Format.Name, func(b *testing.B) {
+			benchmarkFrame(b, steadyState(b, Echo{}, number, number))
+		})
+	}
+}
+
+func benchmarkFrame(b *testing.B, life func()) {
+	b.ReportAllocs()
+	for b.Loop() {
+		life()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)*50/1e7, "%core/call")
 }
 
 func BenchmarkStats(b *testing.B) {

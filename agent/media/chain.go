@@ -81,19 +81,22 @@ func (c *chain) encode(old *chain) error {
 	return nil
 }
 
-// decode prepares for every payload type that may arrive. Codecs of another clock than ours are left out: nobody resamples yet.
+// decode prepares for every payload type that may arrive; codecs of another sampling rate than ours are resampled. Those of another
+// RTP clock are left out: one timeline cannot hold both.
 func (c *chain) decode(old *chain) error {
 	for _, f := range c.negotiated.Receive {
-		spec, ok := codec.Find(f)
-		if !ok || f.PT > 127 || f.Clock != c.negotiated.Codec.Clock || spec.Rate != c.rate {
+		if _, ok := codec.Find(f); !ok || f.PT > 127 || f.Clock != c.negotiated.Codec.Clock {
 			continue
 		}
 		c.kinds[f.PT] = audioPayload
-		if old != nil && old.decodes(f) {
+		if old != nil && old.rate == c.rate && old.decodes(f) {
 			c.decoders[f.PT] = old.decoders[f.PT]
 			continue
 		}
 		d, err := codec.NewDecoder(f)
+		if err == nil {
+			d, err = atRate(d, c.rate)
+		}
 		if err != nil {
 			return fmt.Errorf("receiving audio: %w", err)
 		}

@@ -156,6 +156,16 @@ func agreed(peer string) sdp.Negotiated {
 	}
 }
 
+// audioCodecs are the numbers of those whose RTP clock is 8000.
+var audioCodecs = []int{0, 8, 9, 3}
+
+// spoken is a negotiation like agreed, of a codec to send and others that may be heard.
+func spoken(peer string, sends int, hears ...int) sdp.Negotiated {
+	n := agreed(peer)
+	n.Codec, n.Receive = codec.Formats([]int{sends})[0], codec.Formats(append(hears, sends))
+	return n
+}
+
 func start(t testing.TB, s *Session, n sdp.Negotiated, source Source) {
 	t.Helper()
 	if err := s.Start(n, source); err != nil {

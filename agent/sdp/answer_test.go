@@ -249,11 +249,12 @@ func TestPacketsHoldWholeFrames(t *testing.T) {
 		"GSM, asked for 10 ms":               {"3", "a=ptime:10\r\n", 20, false, 20},
 		"GSM, the cellular default of 30 ms": {"3", "", 30, false, 20},
 		"GSM, 50 ms forced":                  {"3", "a=ptime:20\r\n", 50, true, 40},
+		"G.722 as asked":                     {"9", "a=ptime:30\r\n", 20, false, 30},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			c := caps()
-			c.Codecs, c.PTime, c.ForcePTime = codec.Formats([]int{0, 3}), row.own, row.force
+			c.Codecs, c.PTime, c.ForcePTime = codec.Formats([]int{0, 3, 9}), row.own, row.force
 			body := "v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4000 RTP/AVP " + row.format + "\r\n" + row.attributes
 			theirs, err := Parse([]byte(body))
 			if err != nil {

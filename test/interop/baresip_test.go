@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/softphone-operator/softphone-operator/test/peer/baresip"
@@ -14,10 +15,18 @@ import (
 // sends 700 Hz, and their registrar.
 func withBaresip(t *testing.T, bob baresip.Account, more ...string) (*softphone, *baresip.Program, context.Context) {
 	t.Helper()
+	return withBaresipOn(t, "{\"version\":1}", bob, more...)
+}
+
+// withBaresipOn is withBaresip with an agent.json.
+func withBaresipOn(t *testing.T, agentJSON string, bob baresip.Account, more ...string) (*softphone, *baresip.Program, context.Context) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	t.Cleanup(cancel)
 	r, host := registrar(t, kamailio.Config{}, "alice", "bob")
-	a := startAgent(t, options{files: map[string]string{"alice.xml": accountXML("alice", "secret-alice", host, more...)}})
+	a := startAgent(t, options{files: map[string]string{
+		"alice.xml": accountXML("alice", "secret-alice", host, more...), "agent.json": agentJSON,
+	}})
 	a.awaitLine("alice", "registered")
 	bob.User, bob.Host, bob.Password, bob.Register = "bob", host, "secret-bob", true
 	b := baresip.ForTest(t, baresip.Config{ToneHz: 700, Account: bob})
@@ -38,51 +47,86 @@ func baresipHeard(t *testing.T, b *baresip.Program) (hz, share float64) {
 	return hz, share
 }
 
+// baresipCodecs are codecs by baresip's names and by the SDP's: G.722's clock is
+// not its sampling rate.
+var baresipCodecs = []struct{ number, theirs, sdp string }{
+	{"0", "PCMU/8000", "PCMU/8000"}, {"8", "PCMA/8000", "PCMA/8000"}, {"9", "G722/16000", "G722/8000"}, {"3", "GSM/8000", "GSM/8000"},
+}
+
 func TestBaresipCallsTheEcho(t *testing.T) {
-	for _, codec := range []string{"PCMU/8000", "PCMA/8000"} {
-		t.Run(codec[:4], func(t *testing.T) {
-			a, b, ctx := withBaresip(t, baresip.Account{Codecs: []string{codec}}, autoAnswer)
-			if err := b.Dial(ctx, "alice"); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := b.Await(ctx, "CALL_ESTABLISHED"); err != nil {
-				t.Fatal(err)
-			}
-			a.awaitIncoming("alice", "has two seconds of audio", func(r record) bool { return r.RTP.Received > 100 && near(r, 700) })
-			if err := b.Hangup(ctx); err != nil {
-				t.Fatal(err)
-			}
-			end := a.awaitIncoming("alice", "ended", ended)
-			hz, share := baresipHeard(t, b)
-			if math.Abs(hz-700) > 2 || share < 0.5 {
-				t.Errorf("baresip heard %.0f Hz with a share of %.2f, it sent 700 Hz to an echo", hz, share)
-			}
-			if end.Codec != codec || end.End.By != "remote" || end.RTP.Lost > 2 || end.MOS == nil {
-				t.Errorf("the record says %s", pretty(end))
-			}
-			outcome(t, "baresip", "%s: we heard %s, it heard %.0f Hz (purity %.2f), lost %d, %s", codec, heard(end), hz, share, end.RTP.Lost, mos(end))
+	for _, codec := range baresipCodecs {
+		t.Run(strings.Split(codec.sdp, "/")[0], func(t *testing.T) {
+			a, b, ctx := withBaresip(t, baresip.Account{Codecs: []string{codec.theirs}}, autoAnswer)
+			echoes(t, ctx, a, b, codec.sdp)
+		})
+	}
+}
+
+// echoes has baresip call alice, who echoes; both must hear baresip's 700 Hz in
+// the codec that was agreed on.
+func echoes(t *testing.T, ctx context.Context, a *softphone, b *baresip.Program, codec string) {
+	t.Helper()
+	if err := b.Dial(ctx, "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Await(ctx, "CALL_ESTABLISHED"); err != nil {
+		t.Fatal(err)
+	}
+	a.awaitIncoming("alice", "has two seconds of audio", func(r record) bool { return r.RTP.Received > 100 && near(r, 700) })
+	if err := b.Hangup(ctx); err != nil {
+		t.Fatal(err)
+	}
+	end := a.awaitIncoming("alice", "ended", ended)
+	hz, share := baresipHeard(t, b)
+	if math.Abs(hz-700) > 2 || share < 0.5 {
+		t.Errorf("baresip heard %.0f Hz with a share of %.2f, it sent 700 Hz to an echo", hz, share)
+	}
+	if end.Codec != codec || end.End.By != "remote" || end.RTP.Lost > 2 || end.MOS == nil {
+		t.Errorf("the record says %s, want codec %s", pretty(end), codec)
+	}
+	outcome(t, "baresip", "%s: we heard %s, it heard %.0f Hz (purity %.2f), lost %d, %s", end.Codec, heard(end), hz, share, end.RTP.Lost, mos(end))
+}
+
+// TestWhoseCodecListWins has baresip offer G.722, µ-law and GSM, in that order, to
+// lines of different opinions.
+func TestWhoseCodecListWins(t *testing.T) {
+	const cellular = `{"version":1,"network":{"type":"cellular"}}`
+	for sentence, c := range map[string]struct{ agentJSON, account, want string }{
+		"Wi-Fi honours theirs":         {`{"version":1}`, "<codecOrder>0,3,9</codecOrder>", "G722/8000"},
+		"Wi-Fi told to keep ours":      {`{"version":1}`, "<codecOrder>0,3,9</codecOrder><honorTheirCodecListWiFi>0</honorTheirCodecListWiFi>", "PCMU/8000"},
+		"cellular keeps ours":          {cellular, "<codecOrder3G>18,3,0,9</codecOrder3G>", "GSM/8000"},
+		"cellular told to take theirs": {cellular, "<codecOrder3G>3,0,9</codecOrder3G><honorTheirCodecList3G>1</honorTheirCodecList3G>", "G722/8000"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			a, b, ctx := withBaresipOn(t, c.agentJSON, baresip.Account{Codecs: []string{"G722/16000", "PCMU/8000", "GSM/8000"}}, autoAnswer, c.account)
+			echoes(t, ctx, a, b, c.want)
 		})
 	}
 }
 
 func TestWeCallBaresip(t *testing.T) {
-	a, b, ctx := withBaresip(t, baresip.Account{AutoAnswer: true})
-	id := a.dial(`{"line":"alice","to":"bob","seconds":3,"toneHz":1004}`)
-	if _, err := b.Await(ctx, "CALL_ESTABLISHED"); err != nil {
-		t.Fatal(err)
+	all := []string{"PCMU/8000", "PCMA/8000", "GSM/8000", "G722/16000"}
+	for _, codec := range baresipCodecs {
+		t.Run(strings.Split(codec.sdp, "/")[0], func(t *testing.T) {
+			a, b, ctx := withBaresip(t, baresip.Account{AutoAnswer: true, Codecs: all}, "<codecOrder>"+codec.number+"</codecOrder>")
+			id := a.dial(`{"line":"alice","to":"bob","seconds":3,"toneHz":1004}`)
+			if _, err := b.Await(ctx, "CALL_ESTABLISHED"); err != nil {
+				t.Fatal(err)
+			}
+			end := a.awaitCall(id, "has ended", ended)
+			if _, err := b.Await(ctx, "CALL_CLOSED"); err != nil {
+				t.Fatal(err)
+			}
+			hz, share := baresipHeard(t, b)
+			if math.Abs(hz-1004) > 2 || share < 0.5 {
+				t.Errorf("baresip heard %.0f Hz with a share of %.2f, we sent 1004 Hz", hz, share)
+			}
+			if !near(end, 700) || end.Codec != codec.sdp || end.RTP.Lost > 2 || end.MOS == nil {
+				t.Errorf("the record says %s; baresip sent 700 Hz, in %s", pretty(end), codec.sdp)
+			}
+			outcome(t, "baresip", "%s: it heard our %.0f Hz (purity %.2f), we heard its %s, lost %d, %s", end.Codec, hz, share, heard(end), end.RTP.Lost, mos(end))
+		})
 	}
-	end := a.awaitCall(id, "has ended", ended)
-	if _, err := b.Await(ctx, "CALL_CLOSED"); err != nil {
-		t.Fatal(err)
-	}
-	hz, share := baresipHeard(t, b)
-	if math.Abs(hz-1004) > 2 || share < 0.5 {
-		t.Errorf("baresip heard %.0f Hz with a share of %.2f, we sent 1004 Hz", hz, share)
-	}
-	if !near(end, 700) || end.RTP.Lost > 2 || end.MOS == nil {
-		t.Errorf("the record says %s; baresip sent 700 Hz", pretty(end))
-	}
-	outcome(t, "baresip", "it heard our %.0f Hz (purity %.2f), we heard its %s, lost %d, %s", hz, share, heard(end), end.RTP.Lost, mos(end))
 }
 
 func TestDigitsFromBaresip(t *testing.T) {

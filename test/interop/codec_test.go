@@ -45,8 +45,11 @@ func codecRows() []codecRow {
 	toast := stranger{name: "toast", encode: []string{"toast", "-l"}, decode: []string{"untoast", "-l"}, exactDecoder: true, exactEncoder: true}
 	libgsm := ffmpegStranger("gsm", "libgsm", "libgsm", 8000)
 	libgsm.exactDecoder, libgsm.exactEncoder = true, true
+	g722 := ffmpegStranger("g722", "g722", "g722", 16000)
+	g722.exactDecoder, g722.exactEncoder = true, true
 	return []codecRow{
 		{number: 3, toneDB: 40.5, speechDB: 8, strangers: []stranger{toast, libgsm, ffmpegStranger("gsm", "libgsm", "gsm", 8000)}},
+		{number: 9, toneDB: 46.5, speechDB: 4, strangers: []stranger{g722}},
 	}
 }
 

@@ -42,7 +42,8 @@ type Account struct {
 	Server, Transport string
 	// AutoAnswer takes every call at once.
 	AutoAnswer bool
-	// Codecs it offers, as "PCMU/8000"; empty = both laws.
+	// Codecs it offers, as "PCMU/8000", by sampling rate: "G722/16000"; empty = both
+	// laws.
 	Codecs []string
 }
 

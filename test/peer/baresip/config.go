@@ -41,6 +41,8 @@ jitter_buffer_delay 5-10
 rtp_stats yes
 module_path %s
 module g711.so
+module g722.so
+module gsm.so
 module aufile.so
 module sndfile.so
 module_tmp account.so
