@@ -49,7 +49,7 @@ func (s *supervisor) Status() control.Status {
 	status.Checks = append([]delivery.CheckReport{}, s.hub.Report().Checks...)
 	for _, l := range s.allLines() {
 		if v := l.published.Load(); v != nil {
-			status.Lines = append(status.Lines, v.status)
+			status.Lines = append(status.Lines, v.status())
 		}
 		status.Calls = append(status.Calls, l.records()...)
 	}

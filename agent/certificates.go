@@ -89,7 +89,7 @@ func (s *supervisor) watchCertificates(ctx context.Context) {
 				k.CheckCertificates(ctx, time.Now().Add(expiryNotice+2*certificatesEvery))
 			}
 			for _, l := range s.allLines() {
-				if v := l.published.Load(); v != nil && len(v.status.Certificates) > 0 {
+				if v := l.published.Load(); v != nil && len(v.report.Certificates) > 0 {
 					l.poke()
 				}
 			}

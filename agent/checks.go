@@ -64,7 +64,7 @@ func (p phone) Standing(name string) checkrun.Standing {
 	if in == nil || v == nil {
 		return checkrun.Standing{Waiting: true, Since: time.Now(), Words: fmt.Sprintf("line %s is starting", name)}
 	}
-	return callable(name, in.target.Load(), v.status)
+	return callable(name, in.target.Load(), v.status())
 }
 
 // callable tells whether a check can call from a line: the first row that applies

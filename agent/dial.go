@@ -44,7 +44,7 @@ func (l *line) dial(ctx context.Context, d call.Dial) (string, error) {
 func (l *line) ready() (*incarnation, error) {
 	in, v := l.current.Load(), l.published.Load()
 	if in == nil && v != nil {
-		return nil, fmt.Errorf("%w: %s (%s)", control.ErrNotRegistered, v.status.State, v.status.LastReason)
+		return nil, fmt.Errorf("%w: %s (%s)", control.ErrNotRegistered, v.report.State, v.report.LastReason)
 	}
 	if in == nil || v == nil {
 		return nil, fmt.Errorf("%w: %q", control.ErrUnknownLine, l.name)
@@ -60,7 +60,7 @@ func (l *line) ready() (*incarnation, error) {
 
 // place places a call that was decided on.
 func (l *line) place(ctx context.Context, in *incarnation, d call.Dial) (string, error) {
-	status := l.published.Load().status
+	status := l.shown()
 	standing := standingOf(in.target.Load())
 	switch {
 	case d.Placement.Outcome != treatment.Placed:
@@ -87,16 +87,16 @@ func (l *line) dialRegistered(ctx context.Context, in *incarnation, d call.Dial)
 		if v == nil || l.current.Load() != in {
 			return "", fmt.Errorf("%w: the line changed meanwhile", control.ErrNotRegistered)
 		}
-		switch v.status.State {
+		switch v.report.State {
 		case delivery.Registered:
 			return in.calls.Dial(ctx, d)
 		case delivery.Unauthorized, delivery.Error:
-			return "", fmt.Errorf("%w: %s (%s)", control.ErrNotRegistered, v.status.State, v.status.LastReason)
+			return "", fmt.Errorf("%w: %s (%s)", control.ErrNotRegistered, v.report.State, v.report.LastReason)
 		}
 		select {
 		case <-changes.Changed():
 		case <-ctx.Done():
-			return "", fmt.Errorf("%w: registering for the call took too long (%s)", control.ErrNotRegistered, v.status.State)
+			return "", fmt.Errorf("%w: registering for the call took too long (%s)", control.ErrNotRegistered, v.report.State)
 		}
 	}
 }

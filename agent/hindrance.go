@@ -3,7 +3,6 @@ package agent
 import (
 	"time"
 
-	"github.com/softphone-operator/softphone-operator/agent/control"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -35,13 +34,9 @@ func (l *line) socketLost() bool {
 // publishHindrance shows a line that could not start.
 func (l *line) publishHindrance() {
 	t, h := l.applied, l.hindrance
-	v := &view{status: control.LineStatus{
-		Name: l.name, Title: t.Account.Title, AOR: "sip:" + t.Account.Username + "@" + t.Account.Host,
-		State: delivery.Error, Problem: delivery.ProblemConfig, LastReason: h.why.Error(), RetryAt: h.again,
+	l.show(&view{account: t.Account, retryAt: h.again, report: &delivery.LineReport{
+		Name: l.name, State: delivery.Error, Problem: delivery.ProblemConfig, LastReason: h.why.Error(),
 		Since: since(l.shown(), delivery.Error), Slot: t.Row.Slot,
 		ConfigHash: t.ConfigHash, EffectiveHash: t.EffectiveHash, ActiveCalls: l.activeCalls(),
-	}}
-	l.published.Store(v)
-	l.env.metrics.Line(l.name, v.status.State)
-	l.env.hub.SetLine(reportOf(v.status))
+	}})
 }

@@ -1,9 +1,13 @@
 package agent
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
-func TestMemoryIsGivenBackOnceAfterABurst(t *testing.T) {
+func TestMemoryIsGivenBackAfterABurstAndWhenItsTransactionsAreOver(t *testing.T) {
 	var tidy tidier
+	now := time.Now()
 	for i, look := range []struct {
 		says       string
 		registered int
@@ -20,14 +24,19 @@ func TestMemoryIsGivenBackOnceAfterABurst(t *testing.T) {
 		{"and stays away", 0, true},
 		{"they come back", 990, false},
 		{"and stay", 990, true},
+		{"their transactions are not over", 990, false},
+		{"now they are, but one leaves", 989, false},
+		{"and nothing happens", 989, true},
+		{"which was that", 989, false},
 	} {
-		if got := tidy.calm(look.registered); got != look.calm {
+		now = now.Add(map[bool]time.Duration{true: transactionLife}[look.says == "now they are, but one leaves"] + time.Second)
+		if got := tidy.calm(look.registered, now); got != look.calm {
 			t.Errorf("%d, %s: %v", i, look.says, got)
 		}
 	}
 	few := tidier{}
-	few.calm(burst - 1)
-	if few.calm(burst - 1) {
+	few.calm(burst-1, now)
+	if few.calm(burst-1, now) {
 		t.Error("a few lines are a burst")
 	}
 }

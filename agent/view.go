@@ -3,24 +3,54 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"reflect"
 	"time"
 
+	"github.com/softphone-operator/softphone-operator/account"
 	"github.com/softphone-operator/softphone-operator/agent/control"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
-// view is what a line last published.
+// view is what a line last published. It is never written to.
 type view struct {
-	status control.LineStatus
+	// report is the hub's as well: most of what is known of a line is kept once.
+	report             *delivery.LineReport
+	account            *account.Account
+	public             string // our address as the server sees it
+	expiresAt, retryAt time.Time
 }
 
-// shown is what was published last; zero when nothing is.
-func (l *line) shown() control.LineStatus {
-	if v := l.published.Load(); v != nil {
-		return v.status
+// status is all that is shown of the line.
+func (v *view) status() control.LineStatus {
+	r, a := v.report, v.account
+	return control.LineStatus{
+		Name: r.Name, Title: a.Title, AOR: "sip:" + a.Username + "@" + a.Host,
+		State: r.State, Since: r.Since, Slot: r.Slot,
+		Server: r.Server, Contact: r.Contact, Public: v.public, ExpiresAt: v.expiresAt, GrantedSeconds: r.GrantedSeconds,
+		LastCode: r.LastCode, LastReason: r.LastReason, Problem: r.Problem, RetryAt: v.retryAt,
+		DrainState: r.DrainState, ActiveCalls: r.ActiveCalls,
+		ConfigHash: r.ConfigHash, EffectiveHash: r.EffectiveHash, Certificates: r.Certificates,
 	}
-	return control.LineStatus{}
+}
+
+// shown is the report that was published last; zero when none is.
+func (l *line) shown() delivery.LineReport {
+	if v := l.published.Load(); v != nil {
+		return *v.report
+	}
+	return delivery.LineReport{}
+}
+
+// show publishes a view: first to who asks, then to who waits for changes.
+func (l *line) show(v *view) {
+	if before := l.published.Load(); before != nil && reflect.DeepEqual(before.report, v.report) {
+		v.report = before.report
+	}
+	l.published.Store(v)
+	l.env.metrics.Line(l.name, v.report.State)
+	l.env.metrics.Certificates(l.name, v.report.Certificates)
+	l.env.hub.SetLine(v.report)
 }
 
 // publish shows the line's truth to report, metrics and status.
@@ -44,16 +74,15 @@ func (l *line) publish(o order) {
 		s = unregistered(s, standing, o, before)
 		l.logStanding(s, before)
 	}
-	v := &view{status: l.lineStatus(in, s)}
-	l.published.Store(v)
-	l.env.metrics.Line(l.name, v.status.State)
-	l.env.metrics.Certificates(l.name, v.status.Certificates)
-	l.env.expiry.note(l.log(), v.status.Certificates, v.status.Server, time.Now())
-	l.env.hub.SetLine(reportOf(v.status))
+	r := l.report(in, s)
+	if len(r.Certificates) > 0 {
+		l.env.expiry.note(l.log(), r.Certificates, r.Server, time.Now())
+	}
+	l.show(&view{report: r, account: l.applied.Account, public: s.Public, expiresAt: s.ExpiresAt, retryAt: s.Retry})
 }
 
 // unregistered is the status of a line that is not to be registered.
-func unregistered(s registration.Status, why standing, o order, before control.LineStatus) registration.Status {
+func unregistered(s registration.Status, why standing, o order, before delivery.LineReport) registration.Status {
 	if s.Contact != "" && s.State == delivery.Registered {
 		return s // the binding could not be removed yet
 	}
@@ -70,7 +99,7 @@ func unregistered(s registration.Status, why standing, o order, before control.L
 }
 
 // since is when a state that we made up began: now, unless it was shown before.
-func since(before control.LineStatus, now delivery.State) time.Time {
+func since(before delivery.LineReport, now delivery.State) time.Time {
 	if before.State == now {
 		return before.Since
 	}
@@ -79,7 +108,7 @@ func since(before control.LineStatus, now delivery.State) time.Time {
 
 // logStanding tells the log why a line does not register, once. What becomes of
 // those that do, the registration tells itself.
-func (l *line) logStanding(s registration.Status, before control.LineStatus) {
+func (l *line) logStanding(s registration.Status, before delivery.LineReport) {
 	if s.State == before.State && s.LastReason == before.LastReason {
 		return
 	}
@@ -90,13 +119,12 @@ func (l *line) logStanding(s registration.Status, before control.LineStatus) {
 	l.log().Log(context.Background(), level, "line does not register", "reason", s.LastReason)
 }
 
-func (l *line) lineStatus(in *incarnation, s registration.Status) control.LineStatus {
+// report is the part of what is known that travels: what changes by transitions only.
+func (l *line) report(in *incarnation, s registration.Status) *delivery.LineReport {
 	t := l.applied
-	return control.LineStatus{
-		Name: l.name, Title: t.Account.Title, AOR: "sip:" + t.Account.Username + "@" + t.Account.Host,
-		State: s.State, Since: s.Since, Slot: in.identity.slot,
-		Server: s.Server, Contact: s.Contact, Public: s.Public, ExpiresAt: s.ExpiresAt, GrantedSeconds: s.GrantedSeconds,
-		LastCode: s.LastCode, LastReason: s.LastReason, Problem: s.Problem, RetryAt: s.Retry,
+	return &delivery.LineReport{
+		Name: l.name, State: s.State, Since: s.Since, Slot: in.identity.slot, Server: s.Server, Contact: s.Contact,
+		GrantedSeconds: s.GrantedSeconds, LastCode: s.LastCode, LastReason: s.LastReason, Problem: s.Problem,
 		DrainState: l.drainState(in), ActiveCalls: l.activeCalls(),
 		ConfigHash: t.ConfigHash, EffectiveHash: t.EffectiveHash, Certificates: l.certificates(in),
 	}
@@ -119,14 +147,4 @@ func (l *line) activeCalls() int {
 		n += in.calls.Active()
 	}
 	return n
-}
-
-// reportOf is the part of a status that travels: what changes by transitions only.
-func reportOf(s control.LineStatus) delivery.LineReport {
-	return delivery.LineReport{
-		Name: s.Name, State: s.State, Since: s.Since, Slot: s.Slot, Server: s.Server, Contact: s.Contact,
-		GrantedSeconds: s.GrantedSeconds, LastCode: s.LastCode, LastReason: s.LastReason, Problem: s.Problem,
-		DrainState: s.DrainState, ConfigHash: s.ConfigHash, EffectiveHash: s.EffectiveHash, ActiveCalls: s.ActiveCalls,
-		Certificates: s.Certificates,
-	}
 }

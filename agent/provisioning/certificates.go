@@ -69,7 +69,7 @@ func namedFiles(a delivery.Agent) map[string]bool {
 // takeCertificates gives every line the certificates its row names, or else the
 // agent's. Broken ones leave the last good in force.
 func (s *Source) takeCertificates(raw rawFiles) {
-	read := &reading{raw: raw, roots: map[string]readResult[authorities]{}, clients: map[[2]string]readResult[clientCertificate]{}}
+	read := &reading{raw: raw, roots: map[string]readResult[authorities]{}, clients: map[[2]string]readResult[clientCertificate]{}, materials: map[delivery.TLS]readResult[*material]{}}
 	if roots, err := read.authorities(delivery.CAFile); err != nil {
 		s.reject(delivery.CAFile, err)
 	} else {
@@ -84,13 +84,13 @@ func (s *Source) takeCertificates(raw rawFiles) {
 	for _, m := range before {
 		known[m.certificates.Name] = m.certificates
 	}
-	s.materials = map[string]material{}
+	s.materials = make(map[string]*material, len(before))
 	for file, f := range s.files {
 		for _, p := range f.lines {
 			m, err := s.material(read, s.agent.Line(p.name).TLS, known)
 			if err != nil && secured(p.account) {
 				s.reject(file, err)
-				if m = before[p.name]; m.certificates == nil {
+				if m = before[p.name]; m == nil {
 					continue // there is none to go on with
 				}
 			}
@@ -99,8 +99,18 @@ func (s *Source) takeCertificates(raw rawFiles) {
 	}
 }
 
-// material of a line whose row names these files. With an error it is the agent's.
-func (s *Source) material(read *reading, named delivery.TLS, known map[string]*Certificates) (material, error) {
+// material of a line whose row names these files; lines that name the same share
+// it. With an error it is the agent's.
+func (s *Source) material(read *reading, named delivery.TLS, known map[string]*Certificates) (*material, error) {
+	if made, done := read.materials[named]; done {
+		return made.value, made.err
+	}
+	m, err := s.newMaterial(read, named, known)
+	read.materials[named] = readResult[*material]{m, err}
+	return m, err
+}
+
+func (s *Source) newMaterial(read *reading, named delivery.TLS, known map[string]*Certificates) (*material, error) {
 	roots, client, rootsErr, clientErr := s.roots, s.client, error(nil), error(nil)
 	if named.CA != "" {
 		if roots, rootsErr = read.named(named.CA); rootsErr != nil {
@@ -112,7 +122,7 @@ func (s *Source) material(read *reading, named delivery.TLS, known map[string]*C
 			client = s.client
 		}
 	}
-	m := material{named: named}
+	m := &material{named: named}
 	if len(roots.files)+len(client.files) > 0 {
 		m.files = map[string][]byte{}
 		maps.Copy(m.files, roots.files)
@@ -142,6 +152,8 @@ type reading struct {
 	raw     rawFiles
 	roots   map[string]readResult[authorities]
 	clients map[[2]string]readResult[clientCertificate]
+	// materials by what rows name.
+	materials map[delivery.TLS]readResult[*material]
 }
 
 type readResult[T any] struct {

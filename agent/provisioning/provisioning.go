@@ -98,7 +98,7 @@ type Source struct {
 
 	roots     authorities         // the agent's last good ones
 	client    clientCertificate   // likewise
-	materials map[string]material // in force, by line
+	materials map[string]*material // in force, by line
 
 	lastRaw  string // hash of what was read last, good or not
 	rejected []delivery.Rejected
@@ -179,6 +179,7 @@ func (s *Source) snapshot() Snapshot {
 	for _, files := range []map[string][]byte{s.roots.files, s.client.files} {
 		maps.Copy(inForce, files)
 	}
+	snap.Lines = slices.Grow(snap.Lines, len(s.files))
 	for file, f := range s.files {
 		inForce[file] = f.content
 		for _, p := range f.lines {

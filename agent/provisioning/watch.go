@@ -21,7 +21,7 @@ func (s *Source) Watch(ctx context.Context, yield func(Snapshot)) error {
 		return err
 	}
 	yield(snap)
-	poll := time.NewTicker(s.opts.Poll)
+	poll := time.NewTimer(s.opts.Poll)
 	defer poll.Stop()
 	complained := false
 	for {
@@ -39,9 +39,12 @@ func (s *Source) Watch(ctx context.Context, yield func(Snapshot)) error {
 			if unwatched {
 				events, closeWatcher = s.events()
 			}
+			began := time.Now()
+			now := stamp(s.opts.Dir, s.opts.CAFile)
+			poll.Reset(s.pause(time.Since(began), events != nil))
 			// Without a watcher until now the stamp is not enough: two changes
 			// within one tick of the file system's clock leave the same one.
-			if now := stamp(s.opts.Dir, s.opts.CAFile); !unwatched && now == seen && now != "" && !s.unread {
+			if !unwatched && now == seen && now != "" && !s.unread {
 				continue
 			}
 		}
@@ -59,6 +62,25 @@ func (s *Source) Watch(ctx context.Context, yield func(Snapshot)) error {
 			yield(snap)
 		}
 	}
+}
+
+// Looking at a directory of ten thousand files takes a while. Of an agent's time at
+// rest that is a hundredth at most, where looking is all there is; a fraction of it
+// where the file system tells of changes. mostPause bounds how long a change that it
+// did not tell of goes unseen.
+const (
+	restAlone   = 100
+	restWatched = 400
+	mostPause   = 30 * time.Second
+)
+
+// pause between two looks, the last of which took this long.
+func (s *Source) pause(took time.Duration, watched bool) time.Duration {
+	rest := took * restAlone
+	if watched {
+		rest = took * restWatched
+	}
+	return max(s.opts.Poll, min(rest, mostPause))
 }
 
 // settle waits until nothing happened for Quiet, at most three times that.

@@ -3,6 +3,7 @@ package registration
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -166,7 +167,7 @@ func (x *exchange) contacts(j job, uri sip.Uri) []string {
 
 // success reads a 2xx.
 func (x *exchange) success(res *sip.Response, uri sip.Uri, j job) *outcome {
-	o := &outcome{code: res.StatusCode, reason: statusLine(res), public: publicAddress(res), contact: uri.String()}
+	o := &outcome{code: res.StatusCode, reason: statusLine(res), public: publicAddress(res), contact: strings.Clone(uri.String())} // which has room for more
 	if j.ask == 0 {
 		return o
 	}

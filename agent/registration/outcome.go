@@ -35,6 +35,17 @@ type outcome struct {
 	strayed    *Config        // that a redirection led to, and servers were found by
 }
 
+// fine is what most lines keep of most outcomes, for most of the time.
+var fine = &outcome{code: sip.StatusOK, reason: "200 OK"}
+
+// told is what stays of an outcome once all was done about it: how it ended.
+func (o *outcome) told() *outcome {
+	if o != nil && o.code == fine.code && o.reason == fine.reason && o.problem == fine.problem {
+		return fine
+	}
+	return o
+}
+
 func (o *outcome) ok() bool { return o.code >= 200 && o.code < 300 && o.problem == delivery.NoProblem }
 
 // refused: trying the same credentials again soon would only look like an attack.

@@ -88,9 +88,9 @@ func usable(h Header) bool {
 }
 
 // quotable makes a display name fit between quotes (sipgo writes it as it is).
-func quotable(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", "", "\n", "").Replace(s)
-}
+func quotable(s string) string { return unquotable.Replace(s) }
+
+var unquotable = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", "", "\n", "")
 
 func wholeSeconds(d time.Duration) int64 { return int64(d / time.Second) }
 

@@ -174,8 +174,8 @@ func (n *runner) take(m message) {
 		}
 	case done:
 		if m.sequence == n.sequence {
-			n.giveUp() // it is over; its context need not stay
-			n.underWay = nil
+			n.giveUp() // it is over; nothing of it need stay
+			n.giveUp, n.underWay, n.turn = func() {}, nil, nil
 			n.step(m.kind, m.outcome)
 			n.hurried = false
 		}
@@ -218,6 +218,7 @@ func (n *runner) step(k kind, o *outcome) {
 		n.farewell = fmt.Errorf("%s: binding left to expire: %w", n.cfg.Name, errors.New(n.state.last.reason))
 	}
 	n.publish()
+	n.state.last = n.state.last.told()
 	for _, a := range actions {
 		n.perform(a)
 	}

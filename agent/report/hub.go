@@ -21,14 +21,14 @@ import (
 type Hub struct {
 	mu          sync.Mutex
 	agent       delivery.AgentReport
-	lines       map[string]delivery.LineReport
+	lines       map[string]*delivery.LineReport
 	checks      map[string]delivery.CheckReport
 	subscribers map[*Subscription]struct{}
 }
 
 // NewHub makes a hub of an agent without lines.
 func NewHub() *Hub {
-	return &Hub{lines: map[string]delivery.LineReport{}, checks: map[string]delivery.CheckReport{}, subscribers: map[*Subscription]struct{}{}}
+	return &Hub{lines: map[string]*delivery.LineReport{}, checks: map[string]delivery.CheckReport{}, subscribers: map[*Subscription]struct{}{}}
 }
 
 // SetAgent takes the agent's own state over; an equal one is no event.
@@ -47,18 +47,22 @@ func (h *Hub) SetAgent(a delivery.AgentReport) {
 
 // SetLine takes a line's state over. An equal state is no event; one in which
 // only the number of calls differs travels with the next event, unless the line
-// is draining and its calls are what the reader waits for.
-func (h *Hub) SetLine(l delivery.LineReport) {
+// is draining and its calls are what the reader waits for. The hub keeps l: it is
+// not to be written to any more.
+func (h *Hub) SetLine(l *delivery.LineReport) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	old, known := h.lines[l.Name]
-	if known && reflect.DeepEqual(old, l) {
+	old := h.lines[l.Name]
+	h.lines[l.Name] = l
+	if old != nil && reflect.DeepEqual(*old, *l) {
 		return
 	}
-	h.lines[l.Name] = l
-	quiet := old
-	quiet.ActiveCalls = l.ActiveCalls
-	loud := !known || !reflect.DeepEqual(quiet, l) || l.DrainState != ""
+	loud := old == nil || l.DrainState != ""
+	if !loud {
+		quiet := *old
+		quiet.ActiveCalls = l.ActiveCalls
+		loud = !reflect.DeepEqual(quiet, *l)
+	}
 	for s := range h.subscribers {
 		s.lines[l.Name] = struct{}{}
 		if loud {
@@ -113,8 +117,10 @@ func (h *Hub) checkChanged(name string) {
 func (h *Hub) Line(name string) (delivery.LineReport, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	l, ok := h.lines[name]
-	return l, ok
+	if l := h.lines[name]; l != nil {
+		return *l, true
+	}
+	return delivery.LineReport{}, false
 }
 
 // Report gives everything, lines and checks sorted by name.
@@ -125,9 +131,13 @@ func (h *Hub) Report() delivery.Report {
 }
 
 func (h *Hub) report() delivery.Report {
+	lines := make([]delivery.LineReport, 0, len(h.lines))
+	for _, name := range slices.Sorted(maps.Keys(h.lines)) {
+		lines = append(lines, *h.lines[name])
+	}
 	return delivery.Report{
 		Agent:  h.agent,
-		Lines:  slices.SortedFunc(maps.Values(h.lines), func(a, b delivery.LineReport) int { return cmp.Compare(a.Name, b.Name) }),
+		Lines:  lines,
 		Checks: slices.SortedFunc(maps.Values(h.checks), func(a, b delivery.CheckReport) int { return cmp.Compare(a.Name, b.Name) }),
 	}
 }
@@ -186,7 +196,7 @@ func (s *Subscription) Take() []delivery.Event {
 	}
 	for _, name := range names {
 		if l, ok := h.lines[name]; ok {
-			events = append(events, delivery.Event{Type: delivery.EventLine, Line: &l, Name: name})
+			events = append(events, delivery.Event{Type: delivery.EventLine, Line: l, Name: name})
 		} else {
 			events = append(events, delivery.Event{Type: delivery.EventGone, Name: name})
 		}

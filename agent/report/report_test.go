@@ -135,7 +135,7 @@ func TestStreamBeginsWholeAndGoesOnWithTransitions(t *testing.T) {
 	pinned := replace("letmein")
 	hub := NewHub()
 	hub.SetAgent(delivery.AgentReport{Name: "agent-0", SnapshotHash: "1"})
-	hub.SetLine(delivery.LineReport{Name: "alice", State: delivery.Registered})
+	hub.SetLine(&delivery.LineReport{Name: "alice", State: delivery.Registered})
 	url := serve(t, Options{Hub: hub, Dir: dir})
 	next := stream(t, get(t, client(t, pinned), url+"?watch=1", "letmein"))
 
@@ -143,11 +143,11 @@ func TestStreamBeginsWholeAndGoesOnWithTransitions(t *testing.T) {
 	if first.Type != delivery.EventSnapshot || first.Report.Agent.Name != "agent-0" || len(first.Report.Lines) != 1 {
 		t.Fatalf("the first event is %+v", first)
 	}
-	hub.SetLine(delivery.LineReport{Name: "alice", State: delivery.Unauthorized, LastCode: 403})
+	hub.SetLine(&delivery.LineReport{Name: "alice", State: delivery.Unauthorized, LastCode: 403})
 	if e := next(); e.Type != delivery.EventLine || e.Line.LastCode != 403 {
 		t.Errorf("after a transition: %+v", e)
 	}
-	hub.SetLine(delivery.LineReport{Name: "alice", State: delivery.Unauthorized, LastCode: 403}) // no transition
+	hub.SetLine(&delivery.LineReport{Name: "alice", State: delivery.Unauthorized, LastCode: 403}) // no transition
 	hub.SetAgent(delivery.AgentReport{Name: "agent-0", SnapshotHash: "2"})
 	if e := next(); e.Type != delivery.EventAgent || e.Agent.SnapshotHash != "2" {
 		t.Errorf("after a new snapshot: %+v", e)
@@ -182,7 +182,7 @@ func TestManyReadersHearTheSame(t *testing.T) {
 		next()
 		readers = append(readers, next)
 	}
-	hub.SetLine(delivery.LineReport{Name: "alice", State: delivery.Registering})
+	hub.SetLine(&delivery.LineReport{Name: "alice", State: delivery.Registering})
 	for i, next := range readers {
 		if e := next(); e.Line == nil || e.Line.Name != "alice" {
 			t.Errorf("reader %d heard %+v", i, e)
@@ -235,8 +235,8 @@ func TestSlowReaderFindsTheNewest(t *testing.T) {
 	defer sub.Close()
 	sub.Take()
 	for i := range 1000 {
-		hub.SetLine(delivery.LineReport{Name: "alice", LastCode: i})
-		hub.SetLine(delivery.LineReport{Name: "bob", LastCode: i})
+		hub.SetLine(&delivery.LineReport{Name: "alice", LastCode: i})
+		hub.SetLine(&delivery.LineReport{Name: "bob", LastCode: i})
 	}
 	hub.RemoveLine("bob")
 	events := sub.Take()
@@ -260,11 +260,11 @@ func TestCallsAreNoTransitions(t *testing.T) {
 		{"another hash", delivery.LineReport{Name: "a"}, delivery.LineReport{Name: "a", ConfigHash: "1"}, true},
 	} {
 		hub := NewHub()
-		hub.SetLine(c.before)
+		hub.SetLine(&c.before)
 		sub := hub.Subscribe()
 		<-sub.Changed()
 		sub.Take()
-		hub.SetLine(c.now)
+		hub.SetLine(&c.now)
 		select {
 		case <-sub.Changed():
 			if !c.wakes {
@@ -293,7 +293,7 @@ func TestReaderThatDoesNotReadHoldsNobodyUp(t *testing.T) {
 	began := time.Now()
 	reason := string(make([]byte, 1000))
 	for i := range 20_000 {
-		hub.SetLine(delivery.LineReport{Name: "a", LastCode: i, LastReason: reason})
+		hub.SetLine(&delivery.LineReport{Name: "a", LastCode: i, LastReason: reason})
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("20,000 changes took %v with a reader that does not read", took)

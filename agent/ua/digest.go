@@ -114,5 +114,7 @@ func (d digest) header(password Secret) string {
 
 // quotable escapes a string for quotes (RFC 3261 §25.1, quoted-string).
 func quotable(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)
+	return unquotable.Replace(s)
 }
+
+var unquotable = strings.NewReplacer(`\`, `\\`, `"`, `\"`)

@@ -66,12 +66,14 @@ func (d *directory) bind(user string, l Line) (func(), error) {
 	}
 	d.byUser[user] = l
 	d.indexed = time.Time{}
-	return sync.OnceFunc(func() {
+	return func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		delete(d.byUser, user)
-		d.indexed = time.Time{}
-	}), nil
+		if d.byUser[user] == l {
+			delete(d.byUser, user)
+			d.indexed = time.Time{}
+		}
+	}, nil
 }
 
 func (d *directory) len() int {
@@ -109,8 +111,9 @@ func (d *directory) servedBy(a netip.Addr) []Line {
 	index := make(map[netip.Addr][]Line)
 	for _, l := range bound {
 		for _, s := range l.ServerAddrs() {
-			if ip := s.Addr().Unmap(); !slices.Contains(index[ip], l) {
-				index[ip] = append(index[ip], l)
+			ip := s.Addr().Unmap()
+			if there := index[ip]; len(there) == 0 || there[len(there)-1] != l { // thousands have one server
+				index[ip] = append(there, l)
 			}
 		}
 	}
