@@ -96,8 +96,8 @@ type Source struct {
 	checks      map[string]checkFile // the same
 	shared      account.Shared       // settings of the lines
 
-	roots     authorities         // the agent's last good ones
-	client    clientCertificate   // likewise
+	roots     authorities          // the agent's last good ones
+	client    clientCertificate    // likewise
 	materials map[string]*material // in force, by line
 
 	lastRaw  string // hash of what was read last, good or not
