@@ -72,6 +72,7 @@ func Start(c Config) (*Program, error) {
 	args := []string{
 		"-sf", scenario, "-i", c.Local.String(), "-p", strconv.Itoa(int(port)), "-mi", c.Local.String(), "-mp", strconv.Itoa(int(media)),
 		"-m", strconv.Itoa(cmp.Or(c.Calls, 1)), "-r", strconv.Itoa(cmp.Or(c.Rate, 10)), "-nostdin",
+		"-aa", // say 200 to OPTIONS and the like, which no scenario expects
 		"-timeout", strconv.Itoa(int(timeout.Seconds())), "-timeout_error", "-recv_timeout", strconv.Itoa(int(timeout.Milliseconds())),
 		"-trace_msg", "-message_file", p.file("messages"), "-trace_err", "-error_file", p.file("errors"),
 		"-trace_stat", "-stf", p.file("counters"), "-fd", "1",
