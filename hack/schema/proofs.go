@@ -24,6 +24,10 @@ var columns = []struct{ name, proof string }{
 // proofs names, for nodes that somebody honours, the test that fails when the node
 // loses its effect. A node without one is pending.
 var proofs = map[string]string{
+	"title":                                "agent.TestTheTitleIsShown",
+	"outboundProxy_enabled":                "agent.TestNodesShapeTheWay",
+	"outboundProxy_host":                   "agent.TestNodesShapeTheWay",
+	"outboundProxy_transport":              "agent.TestNodesShapeTheWay",
 	"username":                             "test/interop.TestRegisterWithDigest",
 	"password":                             "test/interop.TestWrongPasswordAndMended",
 	"authUsername":                         "agent/call.TestNodesShapeTheCredentials",
@@ -31,9 +35,9 @@ var proofs = map[string]string{
 	"userDisplayName":                      "agent/call.TestOutgoing",
 	"userCallerId":                         "agent/call.TestOutgoing",
 	"transport":                            "test/interop.TestTransportRegisters",
-	"expires":                              "agent/registration.TestExpiryAskedForStays",
+	"expires":                              "agent.TestNodesShapeTheRegister",
 	"allowMessage":                         "agent/call.TestInDialog",
-	"proxy":                                "agent/call.TestTwoLinesTalkThroughAProxyWithDigest",
+	"proxy":                                "agent.TestNodesShapeTheWay",
 	"codecOrder":                           "agent/call.TestNodesShapeTheDescription",
 	"codecOrder3G":                         "agent/call.TestNodesShapeTheDescription",
 	"ptime":                                "agent/call.TestNodesShapeTheDescription",
@@ -49,8 +53,8 @@ var proofs = map[string]string{
 	"rtpPortRangeEnd":                      "agent/call.TestNodesShapeTheMedia",
 	"listeningPort":                        "agent.TestListeningPorts",
 	"networkLossCallTimeoutMs":             "agent/call.TestACallEndsSoLongAfterTheNetworkWasLost",
-	"keepAlive":                            "agent.TestKeepalive",
-	"keepAlivePeriod":                      "agent.TestKeepalive",
+	"keepAlive":                            "agent.TestNodesShapeTheKeepalives",
+	"keepAlivePeriod":                      "agent.TestNodesShapeTheKeepalives",
 	"headers":                              "agent/call.TestOutgoing",
 	"icm":                                  "test/interop.TestPolicyOffMeansNoBinding",
 	"requiresRegistrationForOutgoingCalls": "agent.TestALineMayCallWithoutRegistering",

@@ -1,0 +1,205 @@
+package agent
+
+import (
+	"net"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/agent/call"
+	"github.com/softphone-operator/softphone-operator/agent/control"
+	"github.com/softphone-operator/softphone-operator/delivery"
+)
+
+// ear is a server that is there by UDP and by TCP, at the same port, and notes
+// what is asked of it. It takes every line, and no call.
+type ear struct {
+	name string
+	at   string
+
+	mu    sync.Mutex
+	heard map[string]string // by method: the server's name, the transport and the Route of the first
+	text  map[string]string // and all of it; a keepalive's method is ""
+}
+
+func newEar(t *testing.T, name string) *ear {
+	t.Helper()
+	u, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: u.LocalAddr().(*net.UDPAddr).Port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &ear{name: name, at: u.LocalAddr().String(), heard: map[string]string{}, text: map[string]string{}}
+	var work sync.WaitGroup
+	work.Go(func() {
+		buf := make([]byte, 65536)
+		for {
+			n, from, err := u.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				return
+			}
+			if answer := e.hear(string(buf[:n]), "udp"); answer != "" {
+				_, _ = u.WriteToUDPAddrPort([]byte(answer), from)
+			}
+		}
+	})
+	work.Go(func() {
+		for {
+			c, err := l.AcceptTCP()
+			if err != nil {
+				return
+			}
+			work.Go(func() { e.listen(c) })
+		}
+	})
+	t.Cleanup(func() { u.Close(); l.Close(); work.Wait() })
+	return e
+}
+
+var routeOf = regexp.MustCompile(`(?m)^Route: *<([^>]*)>`)
+
+// listen takes each read for a message, as messages are written whole.
+func (e *ear) listen(c net.Conn) {
+	defer c.Close()
+	buf := make([]byte, 65536)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		if answer := e.hear(string(buf[:n]), "tcp"); answer != "" {
+			_, _ = c.Write([]byte(answer))
+		}
+	}
+}
+
+// hear notes a request and gives the answer to it.
+func (e *ear) hear(message, over string) string {
+	method, _, _ := strings.Cut(strings.TrimSpace(message), " ")
+	said := e.name + " by " + over
+	if route := routeOf.FindStringSubmatch(message); route != nil {
+		said += " routed " + route[1]
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.heard[method] == "" {
+		e.heard[method], e.text[method] = said, message
+	}
+	status := map[string]string{"REGISTER": "200 OK", "OPTIONS": "200 OK", "INVITE": "486 Busy Here"}[method]
+	if status == "" {
+		return ""
+	}
+	answer := "SIP/2.0 " + status + "\r\n"
+	for line := range strings.SplitSeq(message, "\r\n") {
+		switch name, _, _ := strings.Cut(line, ":"); name {
+		case "Via", "From", "Call-ID", "CSeq", "Contact", "Expires":
+			answer += line + "\r\n"
+		case "To":
+			answer += line + ";tag=ear\r\n"
+		}
+	}
+	return answer + "Content-Length: 0\r\n\r\n"
+}
+
+func (e *ear) first(method string) (said string) { said, _ = e.whole(method); return said }
+
+func (e *ear) whole(method string) (said, text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.heard[method], e.text[method]
+}
+
+// Where requests of a line go, the first REGISTER and the first INVITE alike, by
+// the nodes that say so.
+func TestNodesShapeTheWay(t *testing.T) {
+	for sentence, c := range map[string]struct{ nodes, want string }{
+		"to the host":                          {"", "host by udp"},
+		"to the proxy":                         {"<proxy>%s</proxy>", "proxy by udp"},
+		"by the transport":                     {"<transport>tcp</transport>", "host by tcp"},
+		"to the outbound proxy, named":         {"<outboundProxy_enabled>1</outboundProxy_enabled><outboundProxy_host>%s</outboundProxy_host>", "proxy by udp routed sip:%s;lr"},
+		"not to one that is off":               {"<outboundProxy_enabled>0</outboundProxy_enabled><outboundProxy_host>%s</outboundProxy_host>", "host by udp"},
+		"to the outbound proxy, its own way":   {"<outboundProxy_enabled>1</outboundProxy_enabled><outboundProxy_host>%s</outboundProxy_host><outboundProxy_transport>tcp</outboundProxy_transport>", "proxy by tcp routed sip:%s;transport=tcp;lr"},
+		"to the outbound proxy, the account's": {"<transport>tcp</transport><outboundProxy_enabled>1</outboundProxy_enabled><outboundProxy_host>%s</outboundProxy_host>", "proxy by tcp routed sip:%s;transport=tcp;lr"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			host, proxy := newEar(t, "host"), newEar(t, "proxy")
+			fill := func(s string) string { return strings.ReplaceAll(s, "%s", proxy.at) }
+			g := start(t, map[string]string{"alice.xml": lineXML("alice", host.at, fill(c.nodes))})
+			g.awaitState("alice", delivery.Registered)
+			if _, err := g.Dial(t.Context(), control.Dial{Line: "alice", Dial: call.Dial{To: "bob"}}); err != nil {
+				t.Fatal(err)
+			}
+			for _, method := range []string{"REGISTER", "INVITE"} {
+				got := ""
+				eventually(t, func() bool { got = host.first(method) + proxy.first(method); return got != "" })
+				if got != fill(c.want) {
+					t.Errorf("%s goes to the %s, want the %s", method, got, fill(c.want))
+				}
+			}
+		})
+	}
+}
+
+// What a REGISTER says by the nodes, and does not say without them.
+func TestNodesShapeTheRegister(t *testing.T) {
+	for node, c := range map[string]struct{ nodes, want string }{
+		"expires":         {"<expires>77</expires>", "\r\nExpires: 77\r\n"},
+		"userDisplayName": {"<userDisplayName>Front desk</userDisplayName>", "\r\nTo: \"Front desk\" <sip:alice@"},
+		"headers":         {`<headers><header method="REGISTER" name="X-Site" value="north"/></headers>`, "\r\nX-Site: north\r\n"},
+	} {
+		with, without := newEar(t, "with"), newEar(t, "without")
+		g := start(t, map[string]string{"alice.xml": lineXML("alice", with.at, c.nodes), "other.xml": lineXML("alice", without.at)})
+		g.awaitState("alice", delivery.Registered)
+		g.awaitState("other", delivery.Registered)
+		if _, text := with.whole("REGISTER"); !strings.Contains(text, c.want) {
+			t.Errorf("%s: no %q in\n%s", node, c.want, text)
+		}
+		if _, text := without.whole("REGISTER"); strings.Contains(text, c.want) {
+			t.Errorf("%s: said without the node:\n%s", node, text)
+		}
+	}
+}
+
+// Keepalives go out where keepAlive asks for them, every keepAlivePeriod.
+func TestNodesShapeTheKeepalives(t *testing.T) {
+	t.Parallel() // it waits for five seconds, the shortest period there is
+	often, seldom, never := newEar(t, "often"), newEar(t, "seldom"), newEar(t, "never")
+	g := start(t, map[string]string{
+		"often.xml":  lineXML("often", often.at, "<keepAlive>1</keepAlive><keepAlivePeriod>5</keepAlivePeriod>"),
+		"seldom.xml": lineXML("seldom", seldom.at, "<keepAlive>1</keepAlive><keepAlivePeriod>3600</keepAlivePeriod>"),
+		"never.xml":  lineXML("never", never.at, "<keepAlive>0</keepAlive><keepAlivePeriod>5</keepAlivePeriod>"),
+	})
+	registered := time.Now()
+	for _, name := range []string{"often", "seldom", "never"} {
+		g.awaitState(name, delivery.Registered)
+	}
+	eventually(t, func() bool { return often.first("") != "" })
+	if after := time.Since(registered); after < 4*time.Second {
+		t.Errorf("the first keepalive came after %v", after)
+	}
+	if said := seldom.first("") + never.first(""); said != "" {
+		t.Errorf("a keepalive at the one that asked for it %s", said)
+	}
+}
+
+// The title is what people know a line by: /statusz has it. Another one is nothing
+// to the registrar.
+func TestTheTitleIsShown(t *testing.T) {
+	r := newRegistrar(t)
+	g := start(t, map[string]string{"alice.xml": lineXML("alice", r.host(), "<title>Front desk</title>")})
+	for _, title := range []string{"Front desk", "Night desk"} {
+		g.put("alice.xml", lineXML("alice", r.host(), "<title>"+title+"</title>"))
+		eventually(t, func() bool {
+			lines := g.Status().Lines
+			return len(lines) == 1 && lines[0].Title == title && lines[0].State == delivery.Registered
+		})
+	}
+	if n := len(r.all()); n != 1 {
+		t.Errorf("another title made the registrar hear %d requests", n)
+	}
+}
