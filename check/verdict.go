@@ -59,6 +59,7 @@ const (
 	TooManyCalls       Reason = "TooManyCalls"
 	DestinationRefused Reason = "DestinationRefused"
 	BudgetSpent        Reason = "BudgetSpent"
+	AgentBusy          Reason = "AgentBusy"  // the machine was too busy for audio, and the audio was bad
 	CannotCall         Reason = "CannotCall" // anything else that stopped the call on our side
 )
 
@@ -94,6 +95,8 @@ type Measured struct {
 	JitterMs, MOS         *float64
 	// Sound: something else than silence was heard.
 	Sound bool
+	// Stalled is how long our own process stood still while audio was due.
+	Stalled time.Duration
 	// Echo and Marker are how long our own tone, and that of the line of ours that answered, were heard.
 	Echo, Marker time.Duration
 }
@@ -125,7 +128,11 @@ func Judge(c Check, m Measured) Verdict {
 	found = append(found, timing(c.Expect, m)...)
 	if m.AnswerMs != nil && len(found) == 0 || m.AnswerMs != nil && found[0].reason != WrongCode {
 		if c.Code() < 300 {
-			found = append(found, talk(c, m)...)
+			audio := talk(c, m)
+			if sum(found).Result != Fail && sum(audio).Result == Fail && m.Stalled*10 >= m.Talked {
+				return Verdict{Inconclusive, AgentBusy, fmt.Sprintf("our agent had no time for the audio: it stood still for %s of %s", seconds(m.Stalled), seconds(m.Talked))}
+			}
+			found = append(found, audio...)
 		}
 	}
 	return sum(found)

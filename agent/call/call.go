@@ -268,7 +268,7 @@ func (r *Record) measure(s media.Stats) {
 		after := max(s.FirstPacket.Sub(r.AnsweredAt).Milliseconds(), 0)
 		r.FirstPacketMs = &after
 	}
-	r.SoundSeconds = s.Sound.Seconds()
+	r.SoundSeconds, r.StalledMs = s.Sound.Seconds(), s.Stalled.Milliseconds()
 	if r.Tones = nil; len(s.Tones) > 0 {
 		for _, t := range s.Tones {
 			r.Tones = append(r.Tones, Tone{t.Hz, t.For.Seconds()})

@@ -18,7 +18,7 @@ const (
 	// MarkerHz is what a line of ours that is called by a check adds to its echo.
 	MarkerHz = 1750
 
-	markerLevel = -16 // dBm0
+	markerLevel = -12 // dBm0
 	mostRun     = 64  // bytes of a run's name
 )
 

@@ -77,7 +77,7 @@ func TestBothEndsOfACheckKnowIt(t *testing.T) {
 	simulate(t, autoAnswer, func(b *bench) {
 		b.invite("checked", append([]string{call.CheckHeader + ": " + strings.Repeat("x", 100)}, sdpBody(offerPCMU)...)...).ack()
 		b.wantState(call.Established)
-		if source := b.session().has().source; source != (media.MarkedEcho{Hz: call.MarkerHz, LevelDBm0: -16}) {
+		if source := b.session().has().source; source != (media.MarkedEcho{Hz: call.MarkerHz, LevelDBm0: -12}) {
 			t.Errorf("it is answered with %+v", source)
 		}
 		if r := b.record(); len(r.Check) != 64 {

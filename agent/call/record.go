@@ -117,8 +117,10 @@ type Record struct {
 	FirstPacketMs *int64 `json:"firstPacketMs,omitempty"`
 	// Check is the run of a check that the call belongs to, on either side; Tones
 	// are what is listened for in one, SoundSeconds how long anything was heard.
-	Check        string  `json:"check,omitempty"`
-	Tones        []Tone  `json:"tones,omitempty"`
+	Check string `json:"check,omitempty"`
+	Tones []Tone `json:"tones,omitempty"`
+	// StalledMs is how long our own process stood still while audio was due.
+	StalledMs    int64   `json:"stalledMs,omitempty"`
 	SoundSeconds float64 `json:"soundSeconds,omitempty"`
 	// RecordCall: a rewriting rule wants the call recorded.
 	RecordCall bool `json:"recordCall,omitempty"`

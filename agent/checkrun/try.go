@@ -170,7 +170,7 @@ func measure(c check.Check, r call.Record) check.Measured {
 		m.LossPercent = &percent
 	}
 	m.SentLoss, m.JitterMs, m.MOS, m.FirstPacketMs = r.RTP.SentLossPercent, r.RTP.JitterMs, r.MOS, float(r.FirstPacketMs)
-	m.Sound = r.SoundSeconds > 0
+	m.Sound, m.Stalled = r.SoundSeconds > 0, time.Duration(r.StalledMs)*time.Millisecond
 	for _, t := range r.Tones {
 		switch heard := time.Duration(t.Seconds * float64(time.Second)); t.FrequencyHz {
 		case call.CheckToneHz:

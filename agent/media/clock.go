@@ -36,8 +36,10 @@ func (s *Session) keepTime() {
 func (s *Session) catchUp(due time.Time) time.Time {
 	lag := time.Since(due)
 	if lag < maxLag/4 {
+		s.behind = 0
 		return due
 	}
+	s.stood(lag)
 	time.Sleep(readFirst)
 	if lag <= maxLag {
 		return due
@@ -51,6 +53,17 @@ func (s *Session) catchUp(due time.Time) time.Time {
 	}
 	s.out.skip(uint32(frames) * c.step)
 	return due.Add(frames * c.ptime)
+}
+
+// stood adds up for how long the process stood still: what a lag grew by, since it
+// shrinks by a packet time a packet.
+func (s *Session) stood(lag time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stalled += max(lag-max(s.behind-s.chain.ptime, 0), 0)
+	if s.behind = lag; lag > maxLag {
+		s.behind = 0
+	}
 }
 
 // tick plays the frame that is due, sends one, and a report when it is time. It gives the time until the next frame.

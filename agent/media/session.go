@@ -53,6 +53,8 @@ type Session struct {
 	heard   *analysis
 	tones   []ToneHeard
 	sound   time.Duration
+	stalled time.Duration
+	behind  time.Duration // the clock's lag at the last frame; keepTime's own
 	filters []filter
 	played  []int16
 	onDTMF  func(rune)

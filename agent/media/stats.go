@@ -35,6 +35,7 @@ type Stats struct {
 	Peer     *PeerReport // how the peer receives us
 	PeerLeft bool        // the peer ended its stream by an RTCP BYE
 
+	Stalled                 time.Duration // how late our own clock was in sum, where it was late by 50 ms and more: the process had no time
 	FirstPacket, LastPacket time.Time     // of the peer's RTP; zero when none came
 	LastReport              time.Time     // of the peer's RTCP; zero when none came
 	Heard                   *Heard        // what is heard now; nil when the last second was silent
@@ -49,7 +50,7 @@ type Stats struct {
 func (s *Session) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Stats{LocalSSRC: s.out.header.SSRC, Refused: s.refused, Tones: slices.Clone(s.tones), Sound: s.sound}
+	st := Stats{LocalSSRC: s.out.header.SSRC, Refused: s.refused, Tones: slices.Clone(s.tones), Sound: s.sound, Stalled: s.stalled}
 	if s.chain == nil {
 		return st
 	}
