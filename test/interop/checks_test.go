@@ -236,25 +236,32 @@ func TestGoodChecksStayQuiet(t *testing.T) {
 	began := time.Now()
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
-	runs, worst := 0, 4.5
+	runs, busy, worst := 0, 0, 4.5
 	for time.Since(began) < length {
 		<-tick.C
-		runs = 0
+		runs, busy = 0, 0
 		for name, c := range calling.checks() {
-			if c.Counts.Fail > 0 || c.Counts.Inconclusive > 0 || c.Passing == "False" {
+			busy += c.Counts.Inconclusive // a machine without time for audio may say so, now and then
+			if c.Counts.Fail > 0 || c.Passing == "False" || c.Passing == "Unknown" && len(c.Runs) > 0 && c.Reason != "AgentBusy" {
 				t.Fatalf("%s: %s %s %q\n%s", name, c.Passing, c.Reason, c.Message, pretty(c))
 			}
 			runs += c.Counts.Pass + c.Counts.Warn
 			for _, run := range c.Runs {
-				if run.MOS == nil || run.Code != 200 || run.SetupMs == nil {
+				if run.Result != "inconclusive" && run.MOS == nil || run.Code != 200 || run.SetupMs == nil {
 					t.Fatalf("%s: measured %s", name, pretty(run))
 				}
-				worst = min(worst, *run.MOS)
+				if run.MOS != nil && run.Result != "inconclusive" {
+					worst = min(worst, *run.MOS)
+				}
 			}
 		}
 	}
+	if busy > runs/20 {
+		t.Errorf("%d of %d runs found the machine too busy", busy, runs+busy)
+	}
+	runs += busy
 	if least := many * (int(length/interval) - 2); runs < least {
 		t.Errorf("%d runs in %s, want %d at least", runs, length, least)
 	}
-	outcome(t, "kamailio", "%d checks for %s: %d runs, no alarm, worst MOS %.2f", many, length, runs, worst)
+	outcome(t, "kamailio", "%d checks for %s: %d runs, no alarm, %d on a machine too busy, worst MOS %.2f", many, length, runs, busy, worst)
 }
