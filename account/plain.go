@@ -22,7 +22,8 @@ func (t *tokenizer) plainToken() (next token, ok bool) {
 	if n == 0 {
 		return next, false
 	}
-	next = token{kind: startToken, name: interned(rest[1 : 1+n])}
+	next = token{kind: startToken}
+	next.name, next.row = t.names.interned(rest[1 : 1+n])
 	i := 1 + n
 	for {
 		space := i
@@ -77,7 +78,8 @@ func plainAttr(rest []byte) (attr Attr, size int) {
 	if end < 0 || end == len(value) || bytes.IndexByte(value[:end], '<') >= 0 {
 		return attr, 0
 	}
-	return Attr{Name: interned(rest[:n]), Value: string(value[:end])}, n + 2 + end + 1
+	attr.Name, attr.Value = attrName(rest[:n]), string(value[:end])
+	return attr, n + 2 + end + 1
 }
 
 // plainText is how many bytes there are before stop, or the end; -1 when one of
@@ -112,13 +114,24 @@ func plainName(rest []byte) int {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' }
 
-// interned is a name as a string; the schema's own are not made anew.
-func interned(name []byte) string {
-	if i, ok := table().index[string(name)]; ok {
-		if row := &table().rows[i]; row.Name == string(name) {
-			return row.Name
+// interned is a name as a string, and its row; the schema's own are not made anew.
+func (x *nameIndex) interned(name []byte) (string, *Row) {
+	number, ok := x.next, x.next < len(x.schema.rows) && x.schema.rows[x.next].Name == string(name)
+	if !ok {
+		if number, ok = x.schema.index[string(name)]; !ok {
+			return string(name), nil
 		}
 	}
+	row := &x.schema.rows[number]
+	x.next = number + 1
+	if row.Name == string(name) {
+		return row.Name, row
+	}
+	return string(name), row // an alias
+}
+
+// attrName is the name of an attribute; the usual ones are not made anew.
+func attrName(name []byte) string {
 	switch string(name) {
 	case "priority":
 		return "priority"

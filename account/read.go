@@ -43,19 +43,22 @@ type ReadOptions struct {
 // with; values are not judged here, see Validate. At most MaxBytes are kept in memory,
 // however long the input is.
 func Read(r io.Reader, o ReadOptions) ([]*Document, []Problem, error) {
-	data, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
-	if err != nil {
+	var data bytes.Buffer
+	if known, ok := r.(interface{ Len() int }); ok {
+		data.Grow(min(known.Len(), MaxBytes) + bytes.MinRead)
+	}
+	if _, err := data.ReadFrom(io.LimitReader(r, MaxBytes+1)); err != nil {
 		return nil, nil, fmt.Errorf("reading account XML: %w", err)
 	}
-	if len(data) > MaxBytes {
+	if data.Len() > MaxBytes {
 		return nil, nil, Problem{File: o.File, Message: "the document is larger than 1 MiB"}
 	}
 	p := &reader{mode: o.Mode, file: o.File}
-	data, err = p.decode(data)
+	text, err := p.decode(data.Bytes())
 	if err != nil {
 		return nil, nil, err
 	}
-	p.tokenizer = newTokenizer(data, p)
+	p.tokenizer = newTokenizer(text, p)
 	docs, err := p.document()
 	if err != nil {
 		return nil, nil, err
@@ -222,9 +225,18 @@ func (p *reader) duplicate(at place, first, second Node) {
 
 // keyNode reads one child of <account>.
 func (p *reader) keyNode(t token) (Node, error) {
-	n := Node{Name: canonicalName(t.name), File: p.file, Line: t.at.line, Col: t.at.col}
+	n := Node{Name: t.name, File: p.file, Line: t.at.line, Col: t.at.col}
+	secret, row := false, t.row
+	if row == nil {
+		row = rowOf(t.name)
+	}
+	if row != nil {
+		n.Name, secret = row.Name, row.Secret
+	} else {
+		secret = soundsSecret(n.Name)
+	}
 	p.node = n.Name
-	e, err := p.element(t, IsSecret(n.Name))
+	e, err := p.element(t, secret)
 	p.node = ""
 	if err != nil {
 		return n, err

@@ -182,17 +182,36 @@ func rowOf(name string) *Row {
 
 // A nameIndex finds nodes of a document by name.
 type nameIndex struct {
+	schema  schema
 	known   []int32 // by row, 1-based; 0 is not there
 	unknown map[string]int
+	// next is the row behind the last one: documents that are written by machines
+	// follow the schema, and need no look into the map.
+	next int
 }
 
-func newNameIndex() nameIndex { return nameIndex{known: make([]int32, len(table().rows))} }
+func newNameIndex() nameIndex {
+	s := table()
+	return nameIndex{schema: s, known: make([]int32, len(s.rows))}
+}
+
+// number of the row of that name.
+func (x *nameIndex) number(name string) (int, bool) {
+	number, ok := x.next, x.next < len(x.schema.rows) && x.schema.rows[x.next].Name == name
+	if !ok {
+		if number, ok = x.schema.index[name]; !ok {
+			return 0, false
+		}
+	}
+	x.next = number + 1
+	return number, true
+}
 
 // put notes that the node of that name stands at i, unless there is one already;
 // it returns where the first one stands, whether it was there before, and its row, if any.
 func (x *nameIndex) put(name string, i int) (int, bool, *Row) {
-	if number, ok := table().index[name]; ok {
-		row := &table().rows[number]
+	if number, ok := x.number(name); ok {
+		row := &x.schema.rows[number]
 		if at := x.known[number]; at > 0 {
 			return int(at) - 1, true, row
 		}
@@ -210,7 +229,7 @@ func (x *nameIndex) put(name string, i int) (int, bool, *Row) {
 }
 
 // drop forgets a known node.
-func (x *nameIndex) drop(name string) { x.known[table().index[name]] = 0 }
+func (x *nameIndex) drop(name string) { x.known[x.schema.index[name]] = 0 }
 
 // each goes through the places of the nodes in the schema's order, unknown ones last and by name.
 func (x *nameIndex) each(visit func(at int)) {

@@ -26,6 +26,7 @@ const (
 type token struct {
 	kind  tokenKind
 	name  string
+	row   *Row // of the name, if it was looked up
 	attrs []Attr
 	text  []byte // of the document: not to be changed
 	at    place
@@ -44,6 +45,7 @@ type tokenizer struct {
 	// open are the names of the elements around pos; closing is set behind <name/>.
 	open    []string
 	closing bool
+	names   nameIndex
 	// Where the last counted token began.
 	offset int
 	at     place
@@ -51,7 +53,7 @@ type tokenizer struct {
 }
 
 func newTokenizer(data []byte, p *reader) *tokenizer {
-	return &tokenizer{data: data, at: place{1, 1}, plain: true, open: make([]string, 0, 8), fail: p.fail}
+	return &tokenizer{data: data, at: place{1, 1}, plain: true, open: make([]string, 0, 8), names: nameIndex{schema: table()}, fail: p.fail}
 }
 
 // here is the place of the next token.
