@@ -89,7 +89,11 @@ func (c *call) located(server ua.Candidate, err error) {
 		c.end(End{Code: 500, Reason: err.Error(), By: Local})
 		return
 	}
+	told := len(c.rec.Treatment)
 	req := c.newInvite(contact)
+	if len(c.rec.Treatment) > told {
+		c.changed()
+	}
 	server.Aim(req)
 	c.attempt.auth.Prepare(req)
 	c.inviteWith(req)

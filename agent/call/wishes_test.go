@@ -198,6 +198,15 @@ func TestRewriting(t *testing.T) {
 					b.t.Errorf("record is %+v", r)
 				}
 			}},
+		"a rule hides the caller, as *31# does on a telephone": {with(rule("startsWith", "*31#", does("replace", ""), does("setHeader", "Privacy: id"))), func(b *bench) {
+			b.dial(call.Dial{To: "*31#2000"})
+			if req := b.net.only("INVITE").req; req.Recipient.User != "2000" || req.From().Address.String() != "sip:anonymous@anonymous.invalid" {
+				b.t.Errorf("INVITE is\n%s", req)
+			}
+			if got := b.record().Treatment; len(got) != 3 || got[1] != "privacy: id is asked for, From is anonymous" {
+				b.t.Errorf("treatment is %q", got)
+			}
+		}},
 		"a dropped call is a record that names the rule, and no INVITE": {with(rule("equals", "1"), rule("startsWith", "20", does("drop", ""))), func(b *bench) {
 			b.dial(call.Dial{To: "sip:2000@pbx.test"})
 			b.wantEnd(403, call.Policy, "not dialled: rule 2 of rewriting drops the call")

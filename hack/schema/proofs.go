@@ -63,15 +63,15 @@ var proofs = map[string]string{
 	"autoAnswerEnabled":                    "test/interop.TestDelayedAnswerRingsFirst",
 	"autoAnswerTimeoutInSeconds":           "test/interop.TestDelayedAnswerRingsFirst",
 	"callWaiting":                          "test/interop.TestBusyWithoutCallWaiting",
-	"doNotDisturb":                         "agent/call.TestWishesOfTheCalled",
-	"incomingRewriting":                    "agent/call.TestWishesOfTheCalled",
-	"remoteContact":                        "agent/call.TestWhoCalls",
-	"rewriting":                            "agent/call.TestRewriting",
-	"voiceMailNumber":                      "agent/call.TestRewriting",
+	"doNotDisturb":                         "test/interop.TestDoNotDisturb",
+	"incomingRewriting":                    "test/interop.TestRulesForIncomingCalls",
+	"remoteContact":                        "test/interop.TestWhoCallsByAssertedIdentity",
+	"rewriting":                            "test/interop.TestRewritingOnTheWire",
+	"voiceMailNumber":                      "test/interop.TestWhoWeAreToOthers",
 	"customActionUrl":                      "agent/call.TestRewriting",
 	"cth_enabled":                          "agent/call.TestRewriting",
 	"cth_dialString":                       "agent/call.TestRewriting",
-	"userCallerIdMethod":                   "agent/call.TestWhoWeSayCalls",
+	"userCallerIdMethod":                   "test/interop.TestWhoWeAreToOthers",
 }
 
 // verifyProofs fails when a claim has no test: the test is gone, or nobody honours the node.

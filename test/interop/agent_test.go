@@ -144,8 +144,10 @@ type record struct {
 		Code       int
 		Reason, By string
 	}
-	SetupMs   *int64
-	Treatment []string
+	SetupMs    *int64
+	Treatment  []string
+	RemoteName string
+	Anonymous  bool
 }
 
 type status struct {

@@ -113,8 +113,10 @@ func TestAnswerAfterOfCallInfoWins(t *testing.T) {
 func TestForwarding(t *testing.T) {
 	a, r := called(t, "<forwardingEnabled>1</forwardingEnabled><forwardingNumber>+15550100</forwardingNumber>")
 	said := finished(t, callAlice(t, r, sipp.Caller{Expect: 302}))
-	if !strings.Contains(said.Messages, "+15550100@") {
-		t.Errorf("no Contact with the number:\n%s", said.Messages)
+	for _, want := range []string{"Contact: <sip:+15550100@", "Diversion: <sip:alice@", "History-Info: <sip:alice@"} {
+		if !strings.Contains(said.Messages, want) {
+			t.Errorf("no %q in\n%s", want, said.Messages)
+		}
 	}
 	end := a.awaitIncoming("alice", "ended", ended)
 	if end.End.Code != 302 || end.End.By != "policy" || len(end.Treatment) == 0 {

@@ -87,6 +87,8 @@ type callRequest struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	Confirm bool              `json:"confirm,omitempty"`
 	ToneHz  float64           `json:"toneHz,omitempty"`
+
+	DialAction string `json:"dialAction,omitempty"`
 }
 
 func callCommand() *cobra.Command {
@@ -99,8 +101,8 @@ func callCommand() *cobra.Command {
 		Short: "Place a call from a line and tell how it went",
 		Long: `Place a call from the line of an account to a number or SIP URI, wait until it ends, and print what was measured.
 
-TARGET may also be the name of another account of the namespace. The exit code is 0 when the call was answered and
-packets came back, 1 when not.`,
+TARGET may also be the name of another account of the namespace, or "voicemail" for the account's voiceMailNumber. The
+account's rewriting rules apply to it. The exit code is 0 when the call was answered and packets came back, 1 when not.`,
 		Example: `  kubectl softphone call alice +15550100 --seconds 10
   kubectl softphone call alice bob --tone 1004
   kubectl softphone call alice sip:echo@pbx.example.org --dtmf 1234# -o json`,
@@ -122,6 +124,7 @@ packets came back, 1 when not.`,
 	cmd.Flags().StringVar(&req.DTMF, "dtmf", "", "digits to send after the answer")
 	cmd.Flags().Float64Var(&req.ToneHz, "tone", 0, "frequency in Hz of a test tone to send (default: silence)")
 	cmd.Flags().BoolVar(&req.Confirm, "confirm", false, "place the call even when a rewriting rule asks for confirmation")
+	cmd.Flags().StringVar(&req.DialAction, "dial-action", "", "how to call: voiceCall, callThrough, openUrl ... (default: autoCall)")
 	cmd.Flags().StringArrayVar(&headers, "header", nil, "header of the INVITE, as Name=value (repeatable)")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "json for programs")
 	return cmd
