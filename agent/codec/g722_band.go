@@ -157,7 +157,7 @@ func (f *g722Filter) join(low, high int32) (first, second int16) {
 // g722Taps is how many coefficients each phase of the filter has.
 const g722Taps = 12
 
-// Tables of G.722 §6.2.
+// Tables of G.722 §5.2 and §6.2.
 var (
 	// g722Mirror are the even coefficients of the filter, in units of 2⁻¹³; the odd ones are the same backwards.
 	g722Mirror = [g722Taps]int32{3, -11, 12, 32, -210, 951, 3876, -805, 362, -156, 53, -11}

@@ -120,7 +120,7 @@ func TestLossIsConcealedInEveryCodec(t *testing.T) {
 				a, b := n.open(t, alice), n.open(t, bob)
 				start(t, a, spoken(bob, number), Tone{Hz: 400, LevelDBm0: -10})
 				start(t, b, spoken(alice, number), Silence{})
-				time.Sleep(60 * time.Second)
+				time.Sleep(30 * time.Second)
 				synctest.Wait()
 				st := b.Stats()
 				if st.Heard == nil {

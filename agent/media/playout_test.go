@@ -312,17 +312,31 @@ func FuzzPlayout(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 160, 20, 0, 2, 1, 64, 20})
 	f.Add([]byte{255, 255, 127, 255, 0, 1, 0, 128, 0, 200, 9, 9, 9, 9, 9})
 	f.Fuzz(func(t *testing.T, script []byte) {
-		p := newPlayout(8000, 8000, 160)
-		var decoders [128]codec.Decoder
-		decoders[0], _ = codec.NewDecoder(codec.Formats([]int{0})[0])
-		out, payload, now := make([]int16, 160), make([]byte, 2048), int64(0)
+		rate := 8000 << (len(script) % 2)
+		p := newPlayout(8000, rate, 160)
+		var decoders [128]codec.Decoder // none for payload type 3
+		for pt, number := range []int{0, 9, 3} {
+			d, _ := codec.NewDecoder(codec.Formats([]int{number})[0])
+			decoders[pt], _ = atRate(d, rate)
+		}
+		out, payload, now := make([]int16, rate/50), make([]byte, 2048), int64(0)
+		for i := range payload {
+			payload[i] = byte(i)
+			if i%33 == 0 {
+				payload[i] = 0xd5 // a frame of GSM
+			}
+		}
 		for ; len(script) >= 5; script = script[5:] {
 			seq := int64(seqMod) + int64(script[0])<<8 + int64(script[1])
 			ts := uint32(script[2])<<24 | uint32(script[3])<<8
 			now += int64(script[4]) * 8
-			p.put(seq, ts, now, script[4]%2, script[1]%5 != 0, payload[:int(script[3])*8])
+			size := int(script[3]) * 8
+			if script[4]%4 == 2 {
+				size = int(script[3]) % 62 * 33
+			}
+			p.put(seq, ts, now, script[4]%4, script[1]%5 != 0, payload[:size])
 			p.pull(now, out, &decoders)
-			if len(p.pcm) > 4096 {
+			if len(p.pcm) > 62*160*2 {
 				t.Fatalf("%d samples wait", len(p.pcm))
 			}
 		}
