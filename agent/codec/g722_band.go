@@ -21,22 +21,12 @@ func (b *g722Band) adapt(difference int32) {
 	partial := saturate(difference + b.zeroPart)       // PARREC
 
 	// UPPOL2, UPPOL1: the poles follow the signs of the partial signals.
-	slope := saturate(b.poles[0] << 2)
-	if (partial^b.partial[0])>>31 == 0 {
-		slope = -slope
-	}
-	second := int32(-128)
-	if (partial^b.partial[1])>>31 == 0 {
-		second = 128
-	}
-	second += min(slope, 32767)>>7 + scaled(b.poles[1], 32512)
+	slope := min(-towards(saturate(b.poles[0]<<2), partial, b.partial[0]), 32767)
+	second := towards(128, partial, b.partial[1]) + slope>>7 + scaled(b.poles[1], 32512)
 	second = min(max(second, -12288), 12288)
-	first := int32(-192)
-	if (partial^b.partial[0])>>31 == 0 {
-		first = 192
-	}
 	limit := 15360 - second
-	first = min(max(first+scaled(b.poles[0], 32640), -limit), limit)
+	first := towards(192, partial, b.partial[0]) + scaled(b.poles[0], 32640)
+	first = min(max(first, -limit), limit)
 
 	// UPZERO, DELAYA and FILTEZ in one: each zero follows the sign of its difference, which is then a sample older.
 	gain := int32(128)
@@ -45,11 +35,7 @@ func (b *g722Band) adapt(difference int32) {
 	}
 	sum, newer := int32(0), difference
 	for i, older := range b.difference {
-		move := gain
-		if (difference^older)>>31 != 0 {
-			move = -gain
-		}
-		zero := move + scaled(b.zeros[i], 32640)
+		zero := towards(gain, difference, older) + scaled(b.zeros[i], 32640)
 		sum = saturate(sum + scaled(saturate(newer<<1), zero))
 		b.zeros[i], b.difference[i], newer = zero, newer, older
 	}
@@ -61,6 +47,12 @@ func (b *g722Band) adapt(difference int32) {
 	b.poles[0], b.poles[1] = first, second
 	b.zeroPart = sum
 	b.estimate = saturate(poles + sum)
+}
+
+// towards is v when two signals have the same sign, else -v. Signs are as good as random: a branch would be foretold wrongly.
+func towards(v, a, b int32) int32 {
+	opposite := (a ^ b) >> 31
+	return v ^ opposite - opposite
 }
 
 // scaleLow adapts the lower band's step to the four bits of a code that all modes have (LOGSCL, SCALEL).
