@@ -209,7 +209,8 @@ func (s *supervisor) apply(ctx context.Context, snap *provisioning.Snapshot) {
 			s.log.Error("identities of this run are lost with it", "error", err)
 		}
 		changes := plan(s.applied, wanted)
-		s.hashKey.Store(&snap.Agent.HashKey)
+		key := snap.Agent.HashKey // not the snapshot, which is emptied in the end
+		s.hashKey.Store(&key)
 		s.applied = wanted
 		for _, c := range changes {
 			s.line(ctx, c.name).tell(order{target: c.to})
