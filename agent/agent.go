@@ -14,6 +14,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/agent/provisioning"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
 	"github.com/softphone-operator/softphone-operator/agent/report"
+	"github.com/softphone-operator/softphone-operator/agent/ua"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -95,8 +96,10 @@ func open(o Options) (*supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.locator = ua.NewLocator(o.Resolvers, o.Log)
 	endpoint, err := openEndpoint(o, name, o.Log)
 	if err != nil {
+		o.locator.Close()
 		return nil, err
 	}
 	s := &supervisor{
@@ -187,6 +190,7 @@ func (s *supervisor) start(f func() error) {
 func (s *supervisor) closeSockets() {
 	s.env.qualifier.Close()
 	s.sockets.close()
+	s.opts.locator.Close()
 }
 
 // apply takes a snapshot over: the whole plan first, then each line its part. It

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 
+	"github.com/softphone-operator/softphone-operator/agent/ua"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -34,7 +35,11 @@ type Options struct {
 	// TLSCA is a PEM file of authorities that servers' certificates may be signed
 	// by, beside the system's and the delivered ones; "" = none.
 	TLSCA string
-	Log   *slog.Logger
+	// Resolvers are the name servers to ask; none = those of /etc/resolv.conf.
+	Resolvers []netip.AddrPort
+	Log       *slog.Logger
+
+	locator *ua.Locator // of all SIP ports
 }
 
 func (o Options) validate() error {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -328,6 +329,14 @@ func (c *call) destination(u sip.Uri, peer string) (ua.Candidate, error) {
 		c.log.Debug("next hop not found, using where the call came from", "host", host, "error", err)
 		c.hops[name] = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 		return link.Hop(u, c.hops[name]), nil
+	}
+	// A dialog stays with the server that it was made with, where the name has several.
+	if at, err := netip.ParseAddrPort(peer); err == nil {
+		at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+		if slices.ContainsFunc(found, func(f ua.Candidate) bool { return f.Addr == at }) {
+			c.hops[name] = at
+			return link.Hop(u, at), nil
+		}
 	}
 	c.hops[name] = found[0].Addr
 	return link.Hop(u, found[0].Addr), nil

@@ -2,6 +2,8 @@ package registration
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -26,6 +28,8 @@ type exchange struct {
 	trail   []string       // of redirections: where this has been
 	nonces  *ua.NonceCache // of the server this asks
 	turn    *turn
+	// impatient: others are there to be tried if the one that is asked is silent.
+	impatient bool
 }
 
 // job of an exchange.
@@ -37,6 +41,10 @@ type job struct {
 
 // resolveTimeout bounds a name lookup.
 const resolveTimeout = 10 * time.Second
+
+// silenceTimeout bounds the wait for one of several servers: by then the request
+// was sent five times over UDP. The last one gets all the time of a transaction.
+const silenceTimeout = 8 * time.Second
 
 func (x *exchange) run(ctx context.Context, j job) *outcome {
 	if j.ask > 0 && len(x.servers) > 0 {
@@ -59,20 +67,25 @@ func (x *exchange) run(ctx context.Context, j job) *outcome {
 		return failure(err, x.cfg, x.cfg.target())
 	}
 	var o *outcome
+	var tried []string
 	for i, server := range servers {
 		var next bool
+		x.impatient = i < len(servers)-1
 		o, next = x.attempt(ctx, server, j)
 		o.servers = servers
 		if !next || ctx.Err() != nil {
 			o.servers = slices.Concat(servers[i:], servers[:i])
 			break
 		}
+		tried = append(tried, o.reason)
 	}
+	o.after(tried, x.cfg.target())
 	return x.follow(ctx, o, j)
 }
 
-// locate gives the addresses to try. A line stays with its server while DNS
-// still names it; un-registering goes where the binding is.
+// locate gives the addresses to try. A line stays with its server while DNS still
+// names it and none that goes before it (by its priority, and because it answers)
+// is there; un-registering goes where the binding is.
 func (x *exchange) locate(ctx context.Context, j job) ([]ua.Candidate, error) {
 	if j.ask == 0 && len(x.servers) > 0 {
 		return x.servers[:1], nil
@@ -83,13 +96,11 @@ func (x *exchange) locate(ctx context.Context, j job) ([]ua.Candidate, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(x.servers) > 0 {
+		ua.Settle(found, x.servers[0].Addr)
+	}
 	for i, c := range found {
 		found[i] = x.cfg.Link.Through(c)
-	}
-	if len(x.servers) > 0 {
-		if i := slices.IndexFunc(found, func(c ua.Candidate) bool { return c.Addr == x.servers[0].Addr }); i > 0 {
-			found[0], found[i] = found[i], found[0]
-		}
 	}
 	return found, nil
 }
@@ -122,7 +133,8 @@ func (x *exchange) attempt(ctx context.Context, server ua.Candidate, j job) (o *
 	a := x.applicant(server, j)
 	pass, err := x.cfg.Gate.enter(ctx, server.Addr, a)
 	if x.turn.come(); err != nil {
-		return failure(err, x.cfg, server.String()), false
+		// Who waited in vain for a server that is silent can try another.
+		return failure(err, x.cfg, server.String()), errors.Is(err, ua.ErrTimeout)
 	}
 	how := undecided
 	defer func() { pass.over(how) }()
@@ -188,7 +200,7 @@ func (x *exchange) send(ctx context.Context, leave *pass, server ua.Candidate, c
 	session := x.cfg.credentials().Session(x.nonces)
 	session.Prepare(req)
 	for {
-		res, err = x.ep.Do(ua.OnSent(ctx, leave.sent), req)
+		res, err = x.do(ua.OnSent(ctx, leave.sent), req)
 		if leave.answered(err); err != nil {
 			return nil, nil, err
 		}
@@ -205,6 +217,20 @@ func (x *exchange) send(ctx context.Context, leave *pass, server ua.Candidate, c
 		number(challenged, x.cfg, x.registration.nextSerial())
 		req = challenged
 	}
+}
+
+// do sends one request, and waits for its answer no longer than makes sense.
+func (x *exchange) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	if !x.impatient {
+		return x.ep.Do(ctx, req)
+	}
+	bounded, cancel := context.WithTimeout(ctx, silenceTimeout)
+	defer cancel()
+	res, err := x.ep.Do(bounded, req)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = fmt.Errorf("%w within %s", ua.ErrTimeout, silenceTimeout)
+	}
+	return res, err
 }
 
 // turn tells when an exchange could begin, to whoever waits for its end.

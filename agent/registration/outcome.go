@@ -75,6 +75,9 @@ func failure(err error, cfg Config, server string) *outcome {
 		o.problem, o.reason = delivery.ProblemCertificate, fmt.Sprintf("%s: %s", server, rejected.Reason)
 	case errors.Is(err, ua.ErrHostNotFound):
 		o.problem, o.reason = delivery.ProblemHostNotFound, fmt.Sprintf("host %s was not found in DNS", cfg.target())
+		if located := new(ua.LocationError); errors.As(err, &located) {
+			o.reason += ": " + located.Reason
+		}
 	case errors.Is(err, ua.ErrDNS):
 		o.problem, o.reason = delivery.ProblemDNS, fmt.Sprintf("DNS gave no answer for host %s: %v", cfg.target(), err)
 	case errors.Is(err, ua.ErrUnreachable):
@@ -85,6 +88,17 @@ func failure(err error, cfg Config, server string) *outcome {
 		o.problem, o.reason = delivery.ProblemConfig, fmt.Sprintf("REGISTER could not be sent: %v", err)
 	}
 	return o
+}
+
+// after says, of a failure, what was tried before it and by which name.
+func (o *outcome) after(tried []string, name string) {
+	if n := len(tried) - 1; n > 0 && tried[n] == o.reason {
+		tried = tried[:n]
+	}
+	if o.problem == delivery.NoProblem || len(tried) == 0 || tried[0] == o.reason {
+		return
+	}
+	o.reason = fmt.Sprintf("%s; before that, of the servers of %s: %s", o.reason, name, strings.Join(tried, "; "))
 }
 
 // cause is the innermost error, e.g. "connection refused".

@@ -43,6 +43,7 @@ type runner struct {
 	patience  int                // how often more time may be given for it
 	watched   *watched           // the server in use
 	hurried   bool               // what is under way began because the server was heard
+	standby   []*watched         // those that could be
 	clearing  context.CancelFunc // of the removal of leftovers
 	detach    func()             // from the connection the binding leads to
 	flow      int                // connections attached to; only the last one counts
@@ -117,6 +118,7 @@ func (n *runner) finish() {
 	n.clearing()
 	n.detach()
 	n.watch(ua.Candidate{})
+	n.watchOver(nil)
 	stopTimer(n.timer)
 	stopTimer(n.keepalive)
 	n.work.Wait()
@@ -239,6 +241,7 @@ func (n *runner) learn(o *outcome) {
 		if n.watched != nil && o.alive() {
 			n.cfg.Qualifier.heard(n.watched)
 		}
+		n.watchOver(o.servers[1:])
 	}
 	if n.state.phase == registered {
 		n.attach(o.servers)
@@ -256,6 +259,25 @@ func (n *runner) watch(server ua.Candidate) {
 	}
 	if n.state.phase == waiting && n.watched != nil && n.state.last.unheard() {
 		q.miss(n.watched, n.r, !n.hurried)
+	}
+}
+
+// mostStandby servers that are not in use are asked whether they are there.
+const mostStandby = 4
+
+// watchOver has the servers qualified that are there for the one in use: that is how
+// one that was dead is known to be back before a line tries it.
+func (n *runner) watchOver(others []ua.Candidate) {
+	q, before := n.cfg.Qualifier, n.standby
+	if q == nil || len(others)+len(before) == 0 {
+		return
+	}
+	n.standby = nil
+	for _, c := range others[:min(len(others), mostStandby)] {
+		n.standby = append(n.standby, q.swap(nil, c, n.cfg.Registrar))
+	}
+	for _, w := range before {
+		q.swap(w, ua.Candidate{}, "")
 	}
 }
 

@@ -236,6 +236,11 @@ func (t *Trunk) locate(cfg Config, run *trunkRun) {
 		return
 	}
 	run.failures, run.missing, run.due = 0, nil, time.Now().Add(jittered(lookupAge))
+	t.mu.Lock()
+	if len(t.servers) > 0 {
+		ua.Settle(found, t.servers[0].Addr)
+	}
+	t.mu.Unlock()
 	found = found[:min(len(found), mostTrunkServers)]
 	for i, c := range found {
 		found[i] = cfg.Link.Through(c)

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -53,14 +54,18 @@ func (e *Endpoint) Do(ctx context.Context, req *sip.Request) (*sip.Response, err
 		case res := <-a.ClientTx.Responses():
 			a.settle()
 			if !res.IsProvisional() {
+				a.heard(res)
 				// Err waits until sipgo is done with the response. Terminated before
 				// that, it would set timer D all the same and keep everything for 32 s.
 				_ = a.ClientTx.Err()
 				return res, nil
 			}
 		case <-a.ClientTx.Done():
-			return nil, a.Err()
+			err := a.Err()
+			a.health.vain(a.candidate, a.sent, err)
+			return nil, err
 		case <-ctx.Done():
+			a.givenUp(ctx.Err())
 			return nil, fmt.Errorf("%s not answered: %w", req.Method, ctx.Err())
 		}
 	}
@@ -155,8 +160,10 @@ func (e *Endpoint) LocalAddrFor(ctx context.Context, server netip.AddrPort) (net
 
 // send fills req in and starts a transaction with it.
 func (e *Endpoint) send(ctx context.Context, req *sip.Request) (*attempt, error) {
+	health, sent := &e.cfg.Locator.health, time.Now()
 	to, by, err := e.fill(ctx, req)
 	if err != nil {
+		health.vain(to, sent, err)
 		return nil, err
 	}
 	var tx *sip.ClientTx
@@ -164,14 +171,17 @@ func (e *Endpoint) send(ctx context.Context, req *sip.Request) (*attempt, error)
 	if err != nil {
 		return nil, fmt.Errorf("send %s: %w", req.Method, by.explain(sendError(err)))
 	}
-	a := &attempt{ClientTx: tx, method: req.Method, to: to.Addr, by: by, pending: &e.pending}
+	a := &attempt{ClientTx: tx, method: req.Method, to: to.Addr, by: by, pending: &e.pending,
+		candidate: to, sent: sent, health: health}
 	e.pending.add(a)
 	err = tx.Init()
 	TellSent(ctx)
 	if err != nil {
 		a.settle()
 		tx.Terminate()
-		return nil, fmt.Errorf("send %s: %w", req.Method, by.explain(sendError(err)))
+		err = by.explain(sendError(err))
+		health.vain(to, sent, err)
+		return nil, fmt.Errorf("send %s: %w", req.Method, err)
 	}
 	return a, nil
 }

@@ -33,8 +33,9 @@ type Config struct {
 	// Allow lists the methods that lines handle; empty = DefaultAllow. A Line
 	// that is Capable overrides it.
 	Allow []sip.RequestMethod
-	// Resolver of names; nil = the system's.
-	Resolver *net.Resolver
+	// Locator of servers, shared by endpoints; nil = one of its own that asks the
+	// system's name servers.
+	Locator *Locator
 	// Log for what the endpoint has to say; nil = discard.
 	Log *slog.Logger
 }
@@ -64,6 +65,8 @@ type Endpoint struct {
 	readErr   error         // why the reader ended; read after readDone
 	readDone  chan struct{} // closed when the reader has ended
 	closeOnce sync.Once
+
+	closeLocator func()
 }
 
 // Stats counts what an endpoint has seen; all but Lines only grow.
@@ -111,12 +114,17 @@ const maxDatagram = 65507
 func Listen(cfg Config) (*Endpoint, error) {
 	liftSizeLimit()
 	cfg = cfg.defaults()
+	own := func() {}
+	if cfg.Locator == nil {
+		cfg.Locator = NewLocator(nil, cfg.Log)
+		own = cfg.Locator.Close
+	}
 	socket, listener, err := bindPort(cfg.Bind)
 	if err != nil {
 		return nil, fmt.Errorf("listen for SIP: %w", err)
 	}
 	e := &Endpoint{
-		cfg: cfg, log: cfg.Log, readDone: make(chan struct{}),
+		cfg: cfg, log: cfg.Log, closeLocator: own, readDone: make(chan struct{}),
 		local:    socket.LocalAddr().(*net.UDPAddr).AddrPort(),
 		branches: sip.RFC3261BranchMagicCookie + randomText(8),
 	}
@@ -124,7 +132,8 @@ func Listen(cfg Config) (*Endpoint, error) {
 	e.server.handover.seed, e.server.handover.guard = maphash.MakeSeed(), e.Guard
 	e.conn = newConn(socket, e.admit, func(raw []byte, from netip.AddrPort) { e.server.receive(raw, from, nil) }, e.unreachable)
 	quiet := slog.New(quietHandler{cfg.Log.Handler()})
-	e.tp = sip.NewTransportLayer(cfg.Resolver, sip.NewParser(), nil, sip.WithTransportLayerLogger(quiet),
+	e.tp = sip.NewTransportLayer(&net.Resolver{}, // which is never asked
+		sip.NewParser(), nil, sip.WithTransportLayerLogger(quiet),
 		sip.WithTransportLayerTransports(ownTransports()))
 	e.txl = sip.NewTransactionLayer(e.tp, sip.WithTransactionLayerLogger(quiet), sip.WithTransactionLayerTerminateOnConnClose(),
 		sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) { e.count.stray.Add(1) }))
@@ -144,9 +153,6 @@ func (c Config) defaults() Config {
 	}
 	if len(c.Allow) == 0 {
 		c.Allow = DefaultAllow
-	}
-	if c.Resolver == nil {
-		c.Resolver = &net.Resolver{PreferGo: true}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -223,6 +229,7 @@ func (e *Endpoint) Close() error {
 		e.txl.Close()
 		e.server.close()
 		err = errors.Join(e.streams.close(), e.tp.Close(), e.conn.Close())
+		e.closeLocator()
 	})
 	<-e.readDone
 	return err

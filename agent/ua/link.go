@@ -77,6 +77,7 @@ func (l Link) To(addr netip.AddrPort) Candidate {
 // Through is a candidate as this line uses it: a TLS server answers for the
 // line's domain, to whom the line trusts.
 func (l Link) Through(c Candidate) Candidate {
+	c.Rank = 0
 	if c.Name, c.Trust = "", ""; c.Transport == TLS {
 		c.Name, c.Trust = strings.ToLower(hostOnly(l.Domain)), l.Trust
 	}

@@ -1,12 +1,11 @@
 package ua
 
 import (
+	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"net"
 	"net/netip"
-	"strings"
+	"slices"
+	"time"
 )
 
 // Transport of SIP messages, as written in a Via or a transport parameter, in lower case.
@@ -35,53 +34,58 @@ type Candidate struct {
 	Name string
 	// Trust names what a TLS connection is made with (Link.Trust).
 	Trust string
+	// Rank among those it was found with: others of the same are as good, those of
+	// a higher one are for when these fail. It is no part of what a candidate is
+	// (Link.Through drops it).
+	Rank int
 }
 
 // String gives "10.77.0.1:5060/udp".
 func (c Candidate) String() string { return c.Addr.String() + "/" + string(c.Transport) }
 
 // Resolve gives the places where the server host[:port] may be found, best
-// first, never none without an error. Names are absolute: no search list
-// applies. Errors wrap ErrHostNotFound or ErrDNS.
+// first, never none without an error: by SRV where it has such records and the
+// port is not named, else by its addresses (RFC 3263 §4.2). Those that lately did
+// not answer come last. Names are absolute: no search list applies. Errors wrap
+// ErrHostNotFound or ErrDNS.
 func (e *Endpoint) Resolve(ctx context.Context, hostport string, t Transport) ([]Candidate, error) {
 	if t == "" {
 		t = UDP
 	}
-	target := URI("", hostport)
-	port := uint16(target.Port)
-	if port == 0 {
-		port = t.DefaultPort()
-	}
-	if a, err := netip.ParseAddr(target.Host); err == nil {
-		return []Candidate{{Transport: t, Addr: netip.AddrPortFrom(a.Unmap(), port)}}, nil
-	}
-	addrs, err := e.lookup(ctx, target.Host)
+	local := e.local.Addr()
+	can := family{v4: local.Is4() || local.IsUnspecified(), v6: local.Is6()}
+	found, err := e.cfg.Locator.locate(ctx, hostport, t, can)
 	if err != nil {
 		return nil, err
 	}
-	candidates := make([]Candidate, len(addrs))
-	for i, a := range addrs {
-		candidates[i] = Candidate{Transport: t, Addr: netip.AddrPortFrom(a.Unmap(), port), Name: target.Host}
+	if can.v4 && can.v6 {
+		e.reachableFirst(ctx, found)
 	}
-	return candidates, nil
+	e.cfg.Locator.health.order(found, time.Now())
+	return found, nil
 }
 
-// lookup asks for the addresses of a name that our socket can send to.
-func (e *Endpoint) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
-	family := "ip"
-	if e.local.Addr().Is4() {
-		family = "ip4"
+// reachableFirst puts the addresses to which there is no way (those of a family
+// that this host does not have) behind the others of the same rank.
+func (e *Endpoint) reachableFirst(ctx context.Context, found []Candidate) {
+	lost := make(map[netip.Addr]int, len(found))
+	for _, c := range found {
+		if _, err := e.LocalAddrFor(ctx, c.Addr); err != nil {
+			lost[c.Addr.Addr()] = 1
+		}
 	}
-	addrs, err := e.cfg.Resolver.LookupNetIP(ctx, family, strings.TrimSuffix(host, ".")+".")
-	var dns *net.DNSError
-	switch {
-	case err == nil && len(addrs) > 0:
-		return addrs, nil
-	case err == nil, errors.As(err, &dns) && dns.IsNotFound:
-		return nil, fmt.Errorf("%w: %s", ErrHostNotFound, host)
-	case errors.As(err, &dns):
-		return nil, fmt.Errorf("%w: %s: %s", ErrDNS, host, dns.Err)
-	default:
-		return nil, fmt.Errorf("%w: %s: %w", ErrDNS, host, err)
+	slices.SortStableFunc(found, func(a, b Candidate) int {
+		return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(lost[a.Addr.Addr()], lost[b.Addr.Addr()]))
+	})
+}
+
+// Settle puts the server that is in use before others that are no better, so that
+// nobody moves without need; one that better ones are back for stays where it is.
+func Settle(found []Candidate, inUse netip.AddrPort) {
+	i := slices.IndexFunc(found, func(c Candidate) bool { return c.Addr == inUse })
+	if i > 0 && found[i].Rank == found[0].Rank {
+		used := found[i]
+		copy(found[1:], found[:i])
+		found[0] = used
 	}
 }

@@ -1,7 +1,6 @@
 package ua
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -34,10 +33,10 @@ func newNameServer(t *testing.T, zone map[string][]netip.Addr) *nameServer {
 	return s
 }
 
-func (s *nameServer) resolver() *net.Resolver {
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", s.conn.LocalAddr().String())
-	}}
+func (s *nameServer) locator(t *testing.T) *Locator {
+	l := NewLocator([]netip.AddrPort{s.conn.LocalAddr().(*net.UDPAddr).AddrPort()}, nil)
+	t.Cleanup(l.Close)
+	return l
 }
 
 func (s *nameServer) serve(t *testing.T) {
@@ -90,7 +89,7 @@ func TestResolve(t *testing.T) {
 	names := newNameServer(t, map[string][]netip.Addr{
 		"pbx.test.": {v4}, "two.test.": {v4, netip.MustParseAddr("192.0.2.2")}, "both.test.": {v6, v4}, "six.test.": {v6}, "empty.test.": {},
 	})
-	e := listen(t, func(c *Config) { c.Resolver = names.resolver() })
+	e := listen(t, func(c *Config) { c.Locator = names.locator(t) })
 	for name, tt := range map[string]struct {
 		host      string
 		transport Transport
@@ -140,20 +139,19 @@ func TestResolve(t *testing.T) {
 }
 
 func TestResolveWithoutNameServer(t *testing.T) {
-	e := listen(t, func(c *Config) {
-		c.Resolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
-			return nil, errors.New("no way to the name server")
-		}}
-	})
+	nobody := closedPort(t)
+	l := NewLocator([]netip.AddrPort{nobody}, nil)
+	t.Cleanup(l.Close)
+	e := listen(t, func(c *Config) { c.Locator = l })
 	_, err := e.Resolve(t.Context(), "pbx.test", UDP)
-	if !errors.Is(err, ErrDNS) || errors.Is(err, ErrHostNotFound) || err.Error() != "name lookup failed: pbx.test: no way to the name server" {
+	if !errors.Is(err, ErrDNS) || errors.Is(err, ErrHostNotFound) || !strings.HasPrefix(err.Error(), "name lookup failed: pbx.test: "+nobody.String()+": ") {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestResolveForBothFamilies(t *testing.T) {
 	names := newNameServer(t, map[string][]netip.Addr{"both.test.": {netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("192.0.2.1")}})
-	e := listen(t, func(c *Config) { c.Bind, c.Resolver = netip.MustParseAddrPort("[::]:0"), names.resolver() })
+	e := listen(t, func(c *Config) { c.Bind, c.Locator = netip.MustParseAddrPort("[::]:0"), names.locator(t) })
 	found, err := e.Resolve(t.Context(), "both.test", UDP)
 	if err != nil || len(found) != 2 {
 		t.Errorf("%v, %v", found, err)

@@ -307,7 +307,7 @@ func (a authority) sign(t *testing.T, edit func(*x509.Certificate)) tls.Certific
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key}
 }
 
-func dns(names ...string) func(*x509.Certificate) {
+func dnsNames(names ...string) func(*x509.Certificate) {
 	return func(c *x509.Certificate) { c.DNSNames = names }
 }
 
@@ -327,17 +327,17 @@ func TestServerCertificates(t *testing.T) {
 		edit   func(*x509.Certificate)
 		want   string // in the reason; "" = accepted
 	}{
-		"a DNS name is the domain":              {ours, dns("other.test", "SIP.test"), ""},
+		"a DNS name is the domain":              {ours, dnsNames("other.test", "SIP.test"), ""},
 		"a SIP URI is the domain":               {ours, uri("sip:sip.test"), ""},
 		"a SIP URI for another counts alone":    {ours, uri("sip:other.test"), `is for "other.test", not for sip.test`},
 		"a SIP URI with a user does not count":  {ours, uri("sip:alice@other.test"), ""},
 		"a common name serves without others":   {ours, func(c *x509.Certificate) { c.Subject.CommonName = "sip.test" }, ""},
 		"a common name beside others does not":  {ours, func(c *x509.Certificate) { c.Subject.CommonName, c.DNSNames = "sip.test", []string{"a.test"} }, "not for sip.test"},
-		"another name is a mismatch":            {ours, dns("pbx.example"), `is for "pbx.example", not for sip.test`},
-		"a wildcard does not count":             {ours, dns("*.test"), `is for the wildcard "*.test", which RFC 5922 forbids in SIP: it has to name sip.test itself`},
-		"an authority nobody knows":             {others, dns("sip.test"), "unknown authority"},
-		"a certificate whose time has passed":   {ours, func(c *x509.Certificate) { dns("sip.test")(c); c.NotAfter = time.Now().Add(-time.Minute) }, "expired on "},
-		"a certificate whose time has not come": {ours, func(c *x509.Certificate) { dns("sip.test")(c); c.NotBefore = time.Now().Add(time.Minute) }, "not valid before"},
+		"another name is a mismatch":            {ours, dnsNames("pbx.example"), `is for "pbx.example", not for sip.test`},
+		"a wildcard does not count":             {ours, dnsNames("*.test"), `is for the wildcard "*.test", which RFC 5922 forbids in SIP: it has to name sip.test itself`},
+		"an authority nobody knows":             {others, dnsNames("sip.test"), "unknown authority"},
+		"a certificate whose time has passed":   {ours, func(c *x509.Certificate) { dnsNames("sip.test")(c); c.NotAfter = time.Now().Add(-time.Minute) }, "expired on "},
+		"a certificate whose time has not come": {ours, func(c *x509.Certificate) { dnsNames("sip.test")(c); c.NotBefore = time.Now().Add(time.Minute) }, "not valid before"},
 	} {
 		t.Run(says, func(t *testing.T) {
 			e := listen(t)
@@ -365,10 +365,10 @@ func TestServerCertificates(t *testing.T) {
 func TestClientCertificate(t *testing.T) {
 	ca := newAuthority(t)
 	config := &tls.Config{
-		Certificates: []tls.Certificate{ca.sign(t, dns("sip.test"))}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool(),
+		Certificates: []tls.Certificate{ca.sign(t, dnsNames("sip.test"))}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool(),
 	}
 	e, s := listen(t), newServer(t, config)
-	mine := ca.sign(t, dns("alice"))
+	mine := ca.sign(t, dnsNames("alice"))
 	e.SetTrusts(map[string]Trust{"none": {Roots: ca.pool()}, "mine": {Roots: ca.pool(), Certificate: &mine}})
 	link := Link{Transport: TLS, Domain: "sip.test", Trust: "none"}
 	go func() { _, _ = io.Copy(io.Discard, s.accept()) }()

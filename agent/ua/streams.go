@@ -130,6 +130,7 @@ func (t *streams) close() error {
 // key of the connection to a candidate: lines share one when server, domain and
 // certificates are the same.
 func key(to Candidate) Candidate {
+	to.Rank = 0
 	if to.Transport != TLS {
 		to.Name, to.Trust = "", ""
 	}

@@ -19,6 +19,10 @@ type attempt struct {
 	by      *stream // nil for UDP
 	pending *pending
 
+	candidate Candidate // it was sent to
+	sent      time.Time
+	health    *health
+
 	mu  sync.Mutex
 	err error
 }
@@ -135,12 +139,16 @@ func (t *transaction) pump() {
 		select {
 		case res := <-t.ClientTx.Responses():
 			t.settle()
+			if !res.IsProvisional() {
+				t.heard(res)
+			}
 			if len(queue) < mostProvisional || !res.IsProvisional() {
 				queue = append(queue, res)
 			}
 		case out <- next:
 			queue = queue[1:]
 		case <-ended:
+			t.health.vain(t.candidate, t.sent, t.Err())
 			ended, patience = nil, time.After(readerPatience)
 		case <-patience:
 			return

@@ -32,7 +32,7 @@ func TestSlowReaderMissesNoFinalResponse(t *testing.T) {
 		t.Fatal(err)
 	}
 	tx := &transaction{
-		attempt:   &attempt{ClientTx: inner, method: sip.INVITE, pending: &e.pending},
+		attempt:   &attempt{ClientTx: inner, method: sip.INVITE, health: &health{}, pending: &e.pending},
 		responses: make(chan *sip.Response), done: make(chan struct{}), stop: make(chan struct{}),
 	}
 	go tx.pump()

@@ -71,6 +71,11 @@ func parse(args []string, stderr io.Writer) (o agent.Options, showVersion bool, 
 	flags.StringVar(&o.Name, "name", "", "`name` of the agent; the SIP port follows from it (default: agent.json's, else the host's)")
 	network := flags.String("network", "", "`type` of network the lines are on: wifi, cellular or none (default: agent.json's, else wifi)")
 	sip := flags.String("sip", "", "`address:port` of the SIP socket; port 0 follows from the name (default 0.0.0.0:0)")
+	flags.Func("resolver", "`address:port` of a name server to ask; may be given again (default: those of /etc/resolv.conf)", func(text string) error {
+		server, err := netip.ParseAddrPort(text)
+		o.Resolvers = append(o.Resolvers, server)
+		return err
+	})
 	format := flags.String("log-format", "text", "text or json")
 	level := flags.String("log-level", "info", "debug, info, warn or error")
 	flags.BoolVar(&showVersion, "version", false, "print the version and end")
