@@ -101,6 +101,10 @@ func TestWhoOnlyListensSendsReceiverReports(t *testing.T) {
 		start(t, b, listens, Silence{})
 		time.Sleep(20 * time.Second)
 		closeSession(t, b)
+		// Its reports are the only sign that it is there.
+		if st := a.Stats(); !st.LastPacket.IsZero() || time.Since(st.LastReport) > 8*time.Second {
+			t.Errorf("the last packet was heard at %v, the last report at %v, now is %v", st.LastPacket, st.LastReport, time.Now())
+		}
 		if len(kinds) < 4 {
 			t.Fatalf("%d reports", len(kinds))
 		}
