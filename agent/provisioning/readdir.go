@@ -60,32 +60,6 @@ func readDir(dir, caFile string, inForce delivery.Agent) (rawFiles, error) {
 	return rawFiles{}, fmt.Errorf("accounts directory: replaced during each of %d readings", maxReadings)
 }
 
-// stamp is what a look from outside tells of the directory: it differs when
-// something changed, and costs no reading.
-func stamp(dir, caFile string) string {
-	generation := resolve(dir)
-	seen := sha256.New()
-	see := func(path string) {
-		if info, err := os.Stat(path); err == nil {
-			fmt.Fprintf(seen, "%d:%s%d %d|", len(path), path, info.Size(), info.ModTime().UnixNano())
-		}
-	}
-	see(caFile)
-	if generation != dir {
-		// A mounted volume is never written to, only replaced as a whole.
-		see(generation)
-		return string(seen.Sum(nil))
-	}
-	entries, err := os.ReadDir(generation)
-	if err != nil {
-		return ""
-	}
-	for _, e := range entries {
-		see(filepath.Join(generation, e.Name()))
-	}
-	return string(seen.Sum(nil))
-}
-
 // resolve gives the directory that holds the files now.
 func resolve(dir string) string {
 	target, err := os.Readlink(filepath.Join(dir, dataLink))
