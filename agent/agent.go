@@ -140,11 +140,11 @@ func (s *supervisor) run(ctx context.Context) error {
 	s.start(func() error { return s.sockets.shared.Serve(serving) })
 	watching, stopWatching := context.WithCancel(serving)
 	defer stopWatching()
-	snapshots := make(chan *provisioning.Snapshot)
+	snapshots := make(chan provisioning.Snapshot)
 	s.start(func() error {
 		return s.source.Watch(watching, func(snap provisioning.Snapshot) {
 			select {
-			case snapshots <- &snap:
+			case snapshots <- snap:
 			case <-watching.Done():
 			}
 		})
@@ -193,10 +193,8 @@ func (s *supervisor) closeSockets() {
 	s.opts.locator.Close()
 }
 
-// apply takes a snapshot over: the whole plan first, then each line its part. It
-// empties it: what it is received by stays, and with it whatever is still in it.
-func (s *supervisor) apply(ctx context.Context, snap *provisioning.Snapshot) {
-	defer func() { *snap = provisioning.Snapshot{} }()
+// apply takes a snapshot over: the whole plan first, then each line its part.
+func (s *supervisor) apply(ctx context.Context, snap provisioning.Snapshot) {
 	if s.opts.Network != "" {
 		snap.Agent.Network.Type = s.opts.Network
 	}
@@ -206,15 +204,15 @@ func (s *supervisor) apply(ctx context.Context, snap *provisioning.Snapshot) {
 		s.env.gate.Set(settings)
 		s.env.qualifier.Set(qualifyEvery(settings))
 		s.seen = true
-		wanted := targets(*snap)
+		wanted := targets(snap)
 		s.sockets.setTrusts(trustsOf(wanted))
 		s.sockets.limitSources(snap.Agent.SourceRequestsPerSecond)
 		if err := s.ids.prepare(wanted); err != nil {
 			s.log.Error("identities of this run are lost with it", "error", err)
 		}
 		changes := plan(s.applied, wanted)
-		key := snap.Agent.HashKey // not the snapshot, which is emptied in the end
-		s.hashKey.Store(&key)
+		hashKey := snap.Agent.HashKey // a pointer into the snapshot would keep all of it
+		s.hashKey.Store(&hashKey)
 		s.applied = wanted
 		for _, c := range changes {
 			s.line(ctx, c.name).tell(order{target: c.to})

@@ -21,7 +21,7 @@ func TestADeliveredKeyOutlivesItsSnapshot(t *testing.T) {
 	}
 	defer s.closeSockets()
 	defer s.checks.Close()
-	s.apply(t.Context(), &provisioning.Snapshot{Loaded: true, Agent: delivery.Agent{HashKey: []byte("key")}.Defaults()})
+	s.apply(t.Context(), provisioning.Snapshot{Loaded: true, Agent: delivery.Agent{HashKey: []byte("key")}.Defaults()})
 	if got := string(s.env.hashKey()); got != "key" {
 		t.Errorf("the key in force is %q", got)
 	}

@@ -54,6 +54,6 @@ func (s *supervisor) tidy() {
 	s.mu.RUnlock()
 	if s.tidier.calm(registered, time.Now()) {
 		debug.FreeOSMemory()
-		s.log.Debug("memory given back", "registered", registered)
+		s.log.Info("memory of a burst given back", "registered", registered)
 	}
 }
