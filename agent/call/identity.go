@@ -74,7 +74,7 @@ func named(value, place string) (identity, bool) {
 			privacy := param(params, "privacy")
 			i.anonymous = privacy != "" && !strings.EqualFold(privacy, "off")
 		}
-		i.name = printable(unquoted(name))
+		i.name = clip(printable(unquoted(name)))
 		return i, true
 	}
 	return identity{}, false

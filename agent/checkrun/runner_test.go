@@ -209,6 +209,8 @@ func TestVerdictsOfCalls(t *testing.T) {
 			check.Verdict{Result: check.Fail, Reason: check.NotRegistered, Message: "403 Forbidden"}},
 		"the fleet refuses": {nil, func(p *fakePhone) { p.refuse = fmt.Errorf("%w: 911", call.ErrRefused) },
 			check.Verdict{Result: check.Inconclusive, Reason: check.DestinationRefused, Message: "destination refused: 911"}},
+		"a number that a rule wants confirmed": {nil, func(p *fakePhone) { p.refuse = call.ErrUnconfirmed },
+			check.Verdict{Result: check.Inconclusive, Reason: check.DestinationRefused, Message: "not confirmed"}},
 		"a cap of ours": {nil, func(p *fakePhone) { p.refuse = call.ErrTooMany },
 			check.Verdict{Result: check.Inconclusive, Reason: check.TooManyCalls, Message: "too many calls"}},
 		"it cannot register for the call": {nil, func(p *fakePhone) { p.refuse = fmt.Errorf("%w: unauthorized", control.ErrNotRegistered) },

@@ -178,6 +178,8 @@ func TestRefusalsAndTheirCodes(t *testing.T) {
 		{"draining", `{"line":"a","to":"b"}`, call.ErrDraining, 409, "Draining"},
 		{"closed", `{"line":"a","to":"b"}`, call.ErrClosed, 409, "Draining"},
 		{"too many calls", `{"line":"a","to":"b"}`, call.ErrTooMany, 429, "TooManyCalls"},
+		{"a number to confirm", `{"line":"a","to":"b","confirm":false}`, call.ErrUnconfirmed, 409, "NotConfirmed"},
+		{"a dial action for people", `{"line":"a","to":"b","dialAction":"options"}`, call.ErrDialAction, 422, "DialActionNotPossible"},
 		{"bad target", `{"line":"a","to":"<"}`, call.ErrBadTarget, 400, "BadTarget"},
 		{"bad header", `{"line":"a","to":"b"}`, call.ErrBadHeader, 400, "BadHeader"},
 		{"bad digits", `{"line":"a","to":"b"}`, call.ErrBadDigits, 400, "BadDigits"},
