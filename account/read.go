@@ -226,10 +226,11 @@ func (p *reader) duplicate(at place, first, second Node) {
 // keyNode reads one child of <account>.
 func (p *reader) keyNode(t token) (Node, error) {
 	n := Node{Name: t.name, File: p.file, Line: t.at.line, Col: t.at.col}
-	secret, row := false, t.row
+	row := t.row
 	if row == nil {
 		row = rowOf(t.name)
 	}
+	var secret bool
 	if row != nil {
 		n.Name, secret = row.Name, row.Secret
 	} else {

@@ -30,7 +30,8 @@ func gsmRatios(coded *[8]uint8) (ratios [8]int32) {
 // of this one (§5.2.9).
 func gsmReflection(stretch int, before, now *[8]int32) (r [8]int32) {
 	for i, b := range before {
-		n, ratio := now[i], int32(0)
+		n := now[i]
+		var ratio int32
 		switch stretch {
 		case 0:
 			ratio = saturate(saturate(b>>2+n>>2) + b>>1)

@@ -57,14 +57,14 @@ func TestBaresipCallsTheEcho(t *testing.T) {
 	for _, codec := range baresipCodecs {
 		t.Run(strings.Split(codec.sdp, "/")[0], func(t *testing.T) {
 			a, b, ctx := withBaresip(t, baresip.Account{Codecs: []string{codec.theirs}}, autoAnswer)
-			echoes(t, ctx, a, b, codec.sdp)
+			echoes(ctx, t, a, b, codec.sdp)
 		})
 	}
 }
 
 // echoes has baresip call alice, who echoes; both must hear baresip's 700 Hz in
 // the codec that was agreed on.
-func echoes(t *testing.T, ctx context.Context, a *softphone, b *baresip.Program, codec string) {
+func echoes(ctx context.Context, t *testing.T, a *softphone, b *baresip.Program, codec string) {
 	t.Helper()
 	if err := b.Dial(ctx, "alice"); err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func TestWhoseCodecListWins(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			a, b, ctx := withBaresipOn(t, c.agentJSON, baresip.Account{Codecs: []string{"G722/16000", "PCMU/8000", "GSM/8000"}}, autoAnswer, c.account)
-			echoes(t, ctx, a, b, c.want)
+			echoes(ctx, t, a, b, c.want)
 		})
 	}
 }
