@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -61,20 +62,28 @@ func (r *Relay) Addr() netip.AddrPort { return r.addr }
 func (r *Relay) Up() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	life, down := context.WithCancel(context.Background())
+	life, cancel := context.WithCancel(context.Background())
+	var sockets []io.Closer
+	// The ports are free when down returns: Up may follow at once.
+	down := func() {
+		cancel()
+		for _, s := range sockets {
+			_ = s.Close()
+		}
+	}
 	tcp, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(r.addr))
 	if err != nil {
 		down()
 		return fmt.Errorf("relay: %w", err)
 	}
-	context.AfterFunc(life, func() { _ = tcp.Close() })
+	sockets = append(sockets, tcp)
 	if !r.opaque {
 		udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(r.addr))
 		if err != nil {
 			down()
 			return fmt.Errorf("relay: %w", err)
 		}
-		context.AfterFunc(life, func() { _ = udp.Close() })
+		sockets = append(sockets, udp)
 		if err := errors.Join(udp.SetReadBuffer(1<<20), stamp(udp)); err != nil {
 			down()
 			return fmt.Errorf("relay: %w", err)
