@@ -35,8 +35,8 @@ type audio struct {
 }
 
 // newAudio prepares a call's audio by the account; nothing is opened yet.
-func newAudio(o Options, source media.Source, onDigit func(rune)) *audio {
-	a := o.Account
+func (c *call) newAudio(source media.Source) *audio {
+	o, a := c.opts, c.opts.Account
 	open := o.OpenMedia
 	if open == nil {
 		open = func(c media.Config) (Media, error) { return media.Open(c) }
@@ -45,9 +45,9 @@ func newAudio(o Options, source media.Source, onDigit func(rune)) *audio {
 		open: open,
 		config: media.Config{
 			Ports:        media.PortRange{First: a.RTPPortRangeStart, Last: a.RTPPortRangeEnd},
-			SymmetricRTP: a.SendAudioBack, Log: o.Log,
+			SymmetricRTP: a.SendAudioBack, Log: o.Log, Guard: c.guarded,
 		},
-		caps: capabilities(a, o.Network), source: source, onDigit: onDigit,
+		caps: capabilities(a, o.Network), source: source, onDigit: c.heardDigit,
 	}
 }
 

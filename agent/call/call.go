@@ -217,6 +217,23 @@ func (c *call) end(e End) {
 	c.changed()
 }
 
+// beside runs a part of the call in a goroutine of its own.
+func (c *call) beside(f func()) { c.set.calls.Go(func() { c.guarded(f) }) }
+
+// guarded runs a part of the call that has its own goroutine. A panic in it, as one in
+// the call's, costs this call and no more.
+func (c *call) guarded(f func()) {
+	if c.opts.Endpoint.Guard(c.opts.Line, f) {
+		c.box.post(func() {
+			c.abandon(broken)
+			c.cancel()
+		})
+	}
+}
+
+// broken is the end of a call that a panic left behind.
+var broken = End{Code: 500, Reason: "internal error", By: Local}
+
 // abandon ends a call at once, with one last message that nobody waits for.
 func (c *call) abandon(e End) {
 	c.box.drop()

@@ -67,7 +67,7 @@ func (c *call) askWith(d *dialog, auth *ua.Authorizer, req *sip.Request, done fu
 // launch sends a request to its destination. The call stays until it is over.
 func (c *call) launch(req *sip.Request, x *exchange) {
 	c.open++
-	c.set.calls.Go(func() { c.carry(req, x) })
+	c.beside(func() { c.carry(req, x) })
 }
 
 // carry runs a client transaction until its final response and turns what it

@@ -17,7 +17,7 @@ func (c *call) invited(d treatment.Decision) {
 	c.acks = c.invite.tx.Acks()
 	c.watch(c.invite)
 	c.dialog = newUASDialog(req, c.tag)
-	c.audio = newAudio(c.opts, media.Echo{}, c.heardDigit)
+	c.audio = c.newAudio(media.Echo{})
 	c.recogniseCheck(req)
 	c.respondWith = d.Headers
 	if offer := sdpOf(req); offer != nil {

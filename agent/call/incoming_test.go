@@ -321,6 +321,27 @@ func TestIncoming(t *testing.T) {
 				b.t.Errorf("last word is %s", got)
 			}
 		}},
+		"a panic where audio is handled costs this call and no more": {func(o *call.Options) {
+			autoAnswer(o)
+			open := o.OpenMedia
+			o.OpenMedia = func(c media.Config) (call.Media, error) {
+				time.AfterFunc(time.Second, func() { c.Guard(func() { panic("on purpose") }) })
+				return open(c)
+			}
+		}, func(b *bench) {
+			p := b.invite("a", sdpBody(offerPCMU)...)
+			p.ack()
+			time.Sleep(2 * time.Second)
+			b.wantEnd(200, call.Local, "internal error")
+			if got := b.net.ack(0).Method; got != "BYE" {
+				b.t.Errorf("last word is %s", got)
+			}
+			second := b.invite("b", sdpBody(offerPCMU)...)
+			second.ack()
+			if got := second.tx.codes(); got != "100 200" {
+				b.t.Errorf("the next call is answered %s", got)
+			}
+		}},
 		"closing the line does not wait for ever for an ACK": {autoAnswer, func(b *bench) {
 			b.invite("a", sdpBody(offerPCMU)...)
 			start := time.Now()

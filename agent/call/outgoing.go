@@ -45,7 +45,7 @@ func (c *call) dial(d Dial, target sip.Uri) {
 	if d.ToneHz > 0 {
 		source = media.Tone{Hz: d.ToneHz, LevelDBm0: toneLevel}
 	}
-	c.audio = newAudio(c.opts, source, c.heardDigit)
+	c.audio = c.newAudio(source)
 	if d.Check != "" {
 		c.rec.Check, c.audio.config.Listen = d.Check, checkTones
 	}
@@ -60,7 +60,7 @@ func (c *call) dial(d Dial, target sip.Uri) {
 func (c *call) locate() {
 	c.open++
 	c.alarms.set(alarmSetup, setupTime)
-	c.set.calls.Go(func() {
+	c.beside(func() {
 		ctx, cancel := context.WithTimeout(c.ctx, 2*lookupTime)
 		defer cancel()
 		server, err := c.opts.Server(ctx)

@@ -183,7 +183,7 @@ func (s *Set) launch(c *call) {
 		defer s.forget(c)
 		guard := c.opts.Endpoint.Guard
 		if guard(c.opts.Line, c.run) {
-			guard(c.opts.Line, func() { c.abandon(End{Code: 500, Reason: "internal error", By: Local}) })
+			guard(c.opts.Line, func() { c.abandon(broken) })
 		}
 	}()
 }

@@ -68,35 +68,47 @@ func (s *Session) stood(lag time.Duration) {
 
 // tick plays the frame that is due, sends one, and a report when it is time. It gives the time until the next frame.
 func (s *Session) tick(due time.Time) time.Duration {
+	f := s.frame(due)
+	if f.packet != nil {
+		s.send(f.packet, f.octets, f.to)
+	}
+	if f.report != nil {
+		s.sendReport(f.report, f.reportTo, f.chain.negotiated.RTCPMux)
+	}
+	return f.chain.ptime
+}
+
+// leaving is what a frame brings to send.
+type leaving struct {
+	chain    *chain
+	packet   []byte // nil: none is due
+	octets   int    // of its payload
+	to       netip.AddrPort
+	report   []rtcp.Packet // nil: none is due
+	reportTo netip.AddrPort
+}
+
+// frame plays what is due and makes what is to be sent; sending is done outside the lock.
+func (s *Session) frame(due time.Time) (f leaving) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	c := s.chain
+	f.chain = c
 	heard := s.play(c, due)
-	to := s.latch.destination()
-	var packet []byte
-	var octets int
-	if c.negotiated.Direction.Sends() && to.IsValid() && !s.closed {
-		packet, octets = s.encode(c, heard)
+	f.to = s.latch.destination()
+	if c.negotiated.Direction.Sends() && f.to.IsValid() && !s.closed {
+		f.packet, f.octets = s.encode(c, heard)
 	} else {
 		s.out.skip(c.step)
 	}
-	var report []rtcp.Packet
-	var reportTo netip.AddrPort
 	if !due.Before(s.reports.next) && !s.closed {
 		now := time.Now()
-		if reportTo = s.reportTo(); reportTo.IsValid() {
-			report = s.report(now)
+		if f.reportTo = s.reportTo(); f.reportTo.IsValid() {
+			f.report = s.report(now)
 		}
 		s.reports.schedule(now)
 	}
-	s.mu.Unlock()
-
-	if packet != nil {
-		s.send(packet, octets, to)
-	}
-	if report != nil {
-		s.sendReport(report, reportTo, c.negotiated.RTCPMux)
-	}
-	return c.ptime
+	return f
 }
 
 // play takes the frame due at a moment from the jitter buffer through the filters.

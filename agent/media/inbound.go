@@ -72,15 +72,20 @@ func (s *Session) onRTP(b []byte, from netip.AddrPort, now time.Time) {
 		s.onRTCP(b, from, now)
 		return
 	}
-	s.mu.Lock()
-	early, digit := s.receive(b, from, now)
-	tell := s.onDTMF
-	s.mu.Unlock()
+	early, digit, tell := s.takeIn(b, from, now)
 	for _, d := range [...]rune{early, digit} {
 		if d != 0 && tell != nil {
 			tell(d)
 		}
 	}
+}
+
+// takeIn is receive under the lock, and who is to be told of the digits.
+func (s *Session) takeIn(b []byte, from netip.AddrPort, now time.Time) (early, digit rune, tell func(rune)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	early, digit = s.receive(b, from, now)
+	return early, digit, s.onDTMF
 }
 
 // receive judges a datagram and takes it in. It gives the digits that began with it, and with the packet it vouched for.

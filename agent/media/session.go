@@ -32,10 +32,13 @@ type Config struct {
 	SymmetricRTP bool         // send to where audio came from, not to what the description said (sendAudioBack)
 	Log          *slog.Logger // nil: the default one
 	Listen       []float64    // tones to listen for, in Hz; see Stats.Tones
+	// Guard runs what handles packets and catches a panic in it, which ends that part of the session. nil: nothing is caught.
+	Guard func(f func())
 }
 
 // Session is the audio of one call. All methods may be called from any goroutine.
 type Session struct {
+	guard      func(f func())
 	log        *slog.Logger
 	transport  transport
 	protection protection
@@ -81,12 +84,16 @@ func newSession(c Config, t transport) *Session {
 	if log == nil {
 		log = slog.Default()
 	}
+	guard := c.Guard
+	if guard == nil {
+		guard = func(f func()) { f() }
+	}
 	tones := make([]ToneHeard, len(c.Listen))
 	for i, hz := range c.Listen {
 		tones[i].Hz = hz
 	}
 	return &Session{
-		tones: tones, log: log, transport: t, protection: unprotected{}, epoch: time.Now(), stop: make(chan struct{}),
+		guard: guard, tones: tones, log: log, transport: t, protection: unprotected{}, epoch: time.Now(), stop: make(chan struct{}),
 		latch: latch{symmetric: c.SymmetricRTP}, out: newOutbound(), reports: newReports(),
 	}
 }
@@ -103,9 +110,12 @@ func (s *Session) listen() {
 			take(buffer[:n], netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), time.Now())
 		}
 	}
-	s.running.Go(func() { read(s.transport.readRTP, s.onRTP) })
-	s.running.Go(func() { read(s.transport.readRTCP, s.onRTCP) })
+	s.spawn(func() { read(s.transport.readRTP, s.onRTP) })
+	s.spawn(func() { read(s.transport.readRTCP, s.onRTCP) })
 }
+
+// spawn runs f beside, under guard. What f locks it must free by defer, so that a panic in it leaves a session that can be closed.
+func (s *Session) spawn(f func()) { s.running.Go(func() { s.guard(f) }) }
 
 // LocalRTP is the address to announce; RTCP is the port after it.
 func (s *Session) LocalRTP() netip.AddrPort { return s.transport.localRTP() }
@@ -124,7 +134,7 @@ func (s *Session) Start(n sdp.Negotiated, source Source) error {
 		return err
 	}
 	s.reports.schedule(time.Now())
-	s.running.Go(s.keepTime)
+	s.spawn(s.keepTime)
 	return nil
 }
 
@@ -206,20 +216,26 @@ func (s *Session) SetOnDTMF(f func(digit rune)) {
 
 // Close sends an RTCP BYE, frees the ports and waits until nothing of the session runs. Closing twice is harmless.
 func (s *Session) Close() error {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		s.running.Wait()
-		return nil
+	var err error
+	if s.leave() {
+		err = s.transport.close()
 	}
-	s.closed = true
-	close(s.stop)
-	s.bye(time.Now())
-	s.mu.Unlock()
-	err := s.transport.close()
 	s.running.Wait()
 	if err != nil {
 		return fmt.Errorf("closing media: %w", err)
 	}
 	return nil
+}
+
+// leave says goodbye; false when that was done before.
+func (s *Session) leave() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.closed = true
+	close(s.stop)
+	s.bye(time.Now())
+	return true
 }
