@@ -39,6 +39,11 @@ func (b *Budget) left(minutes int, now time.Time) time.Duration {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.leftLocked(minutes, now)
+}
+
+// leftLocked is left where something bounds it; b.mu is held.
+func (b *Budget) leftLocked(minutes int, now time.Time) time.Duration {
 	b.turn(now)
 	return time.Duration(minutes)*time.Minute - b.used
 }
@@ -50,20 +55,22 @@ func (b *Budget) turn(now time.Time) {
 	}
 }
 
-// take up to want of what is left.
+// take up to want of what is left; minutes are more than 0.
 func (b *Budget) take(want time.Duration, minutes int, now time.Time) time.Duration {
-	got := min(want, max(b.left(minutes, now), 0))
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.turn(now)
+	got := min(want, max(b.leftLocked(minutes, now), 0))
 	b.used += got
 	return got
 }
 
-// giveBack what a call did not need.
-func (b *Budget) giveBack(d time.Duration) {
+// giveBack what a call did not need of what it took at a time; to the day it was of.
+func (b *Budget) giveBack(d time.Duration, taken time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if taken.UTC().Truncate(24 * time.Hour).Before(b.day) {
+		return
+	}
 	b.used = max(b.used-d, 0)
 }
 
@@ -88,7 +95,7 @@ func (c *call) spend() {
 // spent gives back what the call did not need.
 func (c *call) spent() {
 	if c.taken > 0 {
-		c.opts.Budget.giveBack(max(c.taken-time.Since(c.rec.AnsweredAt), 0))
+		c.opts.Budget.giveBack(max(c.taken-time.Since(c.rec.AnsweredAt), 0), c.rec.AnsweredAt)
 		c.taken = 0
 	}
 }

@@ -59,6 +59,37 @@ func TestMinutesOfTheDay(t *testing.T) {
 	})
 }
 
+// What a call took yesterday is not given back to today, or midnight would make minutes.
+func TestMinutesAreGivenBackToTheirDay(t *testing.T) {
+	fifteenMinutes := func(o *call.Options) { o.Destinations.MinutesPerDay = 15 }
+	simulate(t, fifteenMinutes, func(b *bench) {
+		answer := func() {
+			invites := b.net.requests("INVITE")
+			invites[len(invites)-1].respond(200, "OK", "callee", answered()...)
+		}
+		midnight := time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
+		time.Sleep(time.Until(midnight) - time.Minute)
+		over := b.dial(call.Dial{})
+		answer()
+		time.Sleep(2 * time.Minute)
+		b.dial(call.Dial{Seconds: 600}) // ten of today's minutes
+		answer()
+		time.Sleep(time.Second)
+		if err := b.set.Hangup(over); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		b.dial(call.Dial{Seconds: 600})
+		answer()
+		time.Sleep(6 * time.Minute)
+		records := b.set.Records()
+		last := records[len(records)-1]
+		if last.End == nil || last.End.By != call.Policy || last.EndedAt.Sub(last.AnsweredAt) != 5*time.Minute {
+			t.Errorf("the last call of today, with five minutes left: %+v", last)
+		}
+	})
+}
+
 func TestBothEndsOfACheckKnowIt(t *testing.T) {
 	simulate(t, nil, func(b *bench) {
 		invite := b.talk(call.Dial{Check: "nightly-1", ToneHz: call.CheckToneHz, Headers: map[string]string{call.CheckHeader: "forged"}})
