@@ -62,16 +62,16 @@ func (e DNDEntry) concerns(caller string) bool {
 		return true
 	}
 	for _, c := range e.Contacts {
-		if SameNumber(c.Phone, caller) {
+		if sameNumber(c.Phone, caller) {
 			return true
 		}
 	}
 	return false
 }
 
-// SameNumber tells whether two numbers are the same apart from separators, a sip: or
+// sameNumber tells whether two numbers are the same apart from separators, a sip: or
 // tel: scheme, and host and parameters. No country is guessed. Nothing is like an empty one.
-func SameNumber(a, b string) bool {
+func sameNumber(a, b string) bool {
 	a, b = plainNumber(a), plainNumber(b)
 	return a != "" && a == b
 }

@@ -66,13 +66,13 @@ func TestSameNumber(t *testing.T) {
 	same := [][2]string{{"+12223334455", "+1 (222) 333-4455"}, {"1.2/3", "123"}, {"sip:100@a", "SIPS:100@b:5061"}, {"tel:+1-2;phone-context=x", "<sip:+12@h>"},
 		{"bob", "sip:bob@h"}, {" 1 ", "1"}}
 	for _, p := range same {
-		if !SameNumber(p[0], p[1]) {
+		if !sameNumber(p[0], p[1]) {
 			t.Errorf("%q and %q should be the same", p[0], p[1])
 		}
 	}
 	different := [][2]string{{"+420123", "00420123"}, {"123", "+123"}, {"", ""}, {"", "sip:@h"}, {"Bob", "bob"}, {"12", "123"}}
 	for _, p := range different {
-		if SameNumber(p[0], p[1]) {
+		if sameNumber(p[0], p[1]) {
 			t.Errorf("%q and %q should differ", p[0], p[1])
 		}
 	}

@@ -46,7 +46,7 @@ func redirect(o Options, req *sip.Request, d treatment.Decision, end End) ([]sip
 func historyInfo(req *sip.Request, self sip.Uri) []string {
 	var entries []string
 	for _, h := range req.GetHeaders("History-Info") {
-		for element := range elements(h.Value()) {
+		for element := range treatment.Split(h.Value(), ",") {
 			if element != "" && len(entries) < mostHistory {
 				entries = append(entries, printable(element))
 			}
@@ -86,7 +86,7 @@ func indexOf(element string) string {
 func divertedBy(req *sip.Request, a *account.Account) bool {
 	host := hostOf(a.Host)
 	for _, h := range req.GetHeaders("Diversion") {
-		for element := range elements(h.Value()) {
+		for element := range treatment.Split(h.Value(), ",") {
 			var u sip.Uri
 			if _, err := sip.ParseAddressValue(element, &u, nil); err != nil {
 				continue

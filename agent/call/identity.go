@@ -6,6 +6,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/softphone-operator/softphone-operator/account/rewrite"
+	"github.com/softphone-operator/softphone-operator/agent/treatment"
 )
 
 // anonymousHost is the domain of nobody (RFC 3323 §4.1.1.3).
@@ -60,7 +61,7 @@ func (i identity) hidden(req *sip.Request, by string) identity {
 
 // named reads one header's value; place is its word in remoteContact.
 func named(value, place string) (identity, bool) {
-	for element := range elements(value) {
+	for element := range treatment.Split(value, ",") {
 		var i identity
 		params := sip.NewParams()
 		name, err := sip.ParseAddressValue(element, &i.uri, &params)
@@ -119,35 +120,6 @@ func hides(want string) bool {
 		return true
 	}
 	return false
-}
-
-// elements splits a header's value at the commas outside <> and quotes.
-func elements(value string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		var quoted, escaped, angle bool
-		start := 0
-		for i := range len(value) {
-			switch c := value[i]; {
-			case escaped:
-				escaped = false
-			case quoted && c == '\\':
-				escaped = true
-			case c == '"':
-				quoted = !quoted
-			case quoted:
-			case c == '<':
-				angle = true
-			case c == '>':
-				angle = false
-			case !angle && c == ',':
-				if !yield(strings.TrimSpace(value[start:i])) {
-					return
-				}
-				start = i + 1
-			}
-		}
-		yield(strings.TrimSpace(value[start:]))
-	}
 }
 
 // unquoted reads the escapes of a quoted display name.

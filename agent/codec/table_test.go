@@ -3,8 +3,11 @@ package codec
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/softphone-operator/softphone-operator/account"
 )
 
 func TestFormatsFollowTheAccountsOrder(t *testing.T) {
@@ -39,6 +42,9 @@ func TestEveryDocumentedNumberIsKnown(t *testing.T) {
 		spec, ok := Lookup(number)
 		if !ok || spec.Format.String() != want {
 			t.Errorf("number %d is %v (known: %v), want %s", number, spec.Format, ok, want)
+		}
+		if name := account.CodecName(number); !strings.EqualFold(name, spec.Format.Name) {
+			t.Errorf("number %d is %s here, and %s in account documents", number, spec.Format.Name, name)
 		}
 	}
 	if _, ok := Lookup(34); ok {

@@ -1,6 +1,7 @@
 package treatment
 
 import (
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ import (
 // or somebody's name, and do not count.
 func AnswerAfter(values []string) (time.Duration, bool) {
 	for _, value := range values {
-		for _, param := range params(value) {
+		for param := range Split(value, ";,") {
 			name, seconds, ok := strings.Cut(param, "=")
 			if !ok || !strings.EqualFold(strings.TrimSpace(name), "answer-after") {
 				continue
@@ -30,28 +31,32 @@ func AnswerAfter(values []string) (time.Duration, bool) {
 	return 0, false
 }
 
-// params splits at the ';' and ',' that are outside <> and quotes.
-func params(value string) []string {
-	var out []string
-	var quoted, escaped, angle bool
-	start := 0
-	for i := range len(value) {
-		switch c := value[i]; {
-		case escaped:
-			escaped = false
-		case quoted && c == '\\':
-			escaped = true
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '<':
-			angle = true
-		case c == '>':
-			angle = false
-		case !angle && (c == ';' || c == ','):
-			out = append(out, value[start:i])
-			start = i + 1
+// Split gives the parts of a header's value between separators that are outside <>
+// and quotes, without the space around them (RFC 3261 §7.3.1, §25.1).
+func Split(value, separators string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		var quoted, escaped, angle bool
+		start := 0
+		for i := range len(value) {
+			switch c := value[i]; {
+			case escaped:
+				escaped = false
+			case quoted && c == '\\':
+				escaped = true
+			case c == '"':
+				quoted = !quoted
+			case quoted:
+			case c == '<':
+				angle = true
+			case c == '>':
+				angle = false
+			case !angle && strings.IndexByte(separators, c) >= 0:
+				if !yield(strings.TrimSpace(value[start:i])) {
+					return
+				}
+				start = i + 1
+			}
 		}
+		yield(strings.TrimSpace(value[start:]))
 	}
-	return append(out, value[start:])
 }

@@ -1,6 +1,9 @@
 package treatment
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // answerMode is what a caller wants of the answer (RFC 5373): that it comes by
 // itself, or that a person gives it.
@@ -14,9 +17,9 @@ type answerMode struct {
 // Answer-Mode.
 func answerModeOf(privileged, plain string) answerMode {
 	for _, value := range []string{privileged, plain} {
-		words := params(value)
+		words := slices.Collect(Split(value, ";,"))
 		m := answerMode{}
-		switch strings.ToLower(strings.TrimSpace(words[0])) {
+		switch strings.ToLower(words[0]) {
 		case "auto":
 			m.auto = true
 		case "manual":
@@ -25,7 +28,7 @@ func answerModeOf(privileged, plain string) answerMode {
 			continue
 		}
 		for _, p := range words[1:] {
-			m.required = m.required || strings.EqualFold(strings.TrimSpace(p), "require")
+			m.required = m.required || strings.EqualFold(p, "require")
 		}
 		return m
 	}
