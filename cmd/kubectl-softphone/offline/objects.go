@@ -18,7 +18,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
 	v1 "github.com/softphone-operator/softphone-operator/api/v1"
@@ -252,7 +251,7 @@ func (o *objects) others() string {
 
 // fleet gives what the account's fleet says; one that is not among the files says nothing.
 func (o *objects) fleet(a *v1.SoftphoneAccount) v1.SoftphoneFleetSpec {
-	f := o.fleets[key{a.Namespace, cmp.Or(ptr.Deref(a.Spec.Fleet, ""), v1.DefaultFleet)}]
+	f := o.fleets[key{a.Namespace, a.FleetName()}]
 	if f == nil {
 		return v1.SoftphoneFleetSpec{}
 	}
