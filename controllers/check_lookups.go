@@ -153,11 +153,3 @@ func (l lookups) agentsCalling() handler.EventHandler {
 		return out
 	})
 }
-
-// either gives the newest state there is.
-func either(before, after client.Object) client.Object {
-	if after != nil {
-		return after
-	}
-	return before
-}

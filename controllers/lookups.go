@@ -44,6 +44,14 @@ func changes(find func(ctx context.Context, before, after client.Object) request
 	}
 }
 
+// either gives the newest state there is.
+func either(before, after client.Object) client.Object {
+	if after != nil {
+		return after
+	}
+	return before
+}
+
 // accounts gives the accounts that an index has under a key.
 func (l lookups) accounts(ctx context.Context, namespace, index, key string) []v1.SoftphoneAccount {
 	var list v1.SoftphoneAccountList
@@ -94,10 +102,7 @@ func (l lookups) rivals() handler.EventHandler {
 		if was == is {
 			return nil
 		}
-		o := after
-		if o == nil {
-			o = before
-		}
+		o := either(before, after)
 		var out requests
 		for _, address := range append(nonEmpty(was), nonEmpty(is)...) {
 			out = append(out, accountRequests(l.accounts(ctx, o.GetNamespace(), indexAddress, address))...)
@@ -117,10 +122,7 @@ func (l lookups) rivalsOfFleet() handler.EventHandler {
 		if suspended(before) == suspended(after) {
 			return nil
 		}
-		o := after
-		if o == nil {
-			o = before
-		}
+		o := either(before, after)
 		var out requests
 		for _, acc := range l.accounts(ctx, o.GetNamespace(), indexFleet, o.GetName()) {
 			if address := addressOf(&acc); address != "" {
@@ -172,10 +174,7 @@ func (l lookups) accountsOfFleet() handler.EventHandler {
 // lines of which something else was delivered.
 func (l lookups) accountsOfSecret() handler.EventHandler {
 	return changes(func(ctx context.Context, before, after client.Object) requests {
-		o := after
-		if o == nil {
-			o = before
-		}
+		o := either(before, after)
 		if o.GetLabels()[podspec.LabelAgent] == "" {
 			return l.referring(ctx, o.GetNamespace(), indexSecret, o.GetName())
 		}
@@ -198,10 +197,7 @@ func (l lookups) accountsOfSecret() handler.EventHandler {
 func (l lookups) linesOfAgent() handler.EventHandler {
 	return changes(func(_ context.Context, before, after client.Object) requests {
 		was, is := agentBindings(before), agentBindings(after)
-		o := after
-		if o == nil {
-			o = before
-		}
+		o := either(before, after)
 		all := before == nil || after == nil || readinessChanged(before, after)
 		var out requests
 		for name, b := range is {
@@ -242,10 +238,7 @@ func agentReady(a *v1.SoftphoneAgent) bool {
 // agentsOfAccount: the agents that hold the line, when what the user wrote changed.
 func (l lookups) agentsOfAccount() handler.EventHandler {
 	return changes(func(ctx context.Context, before, after client.Object) requests {
-		o := after
-		if o == nil {
-			o = before
-		}
+		o := either(before, after)
 		if before != nil && after != nil && before.GetGeneration() == after.GetGeneration() && before.GetUID() == after.GetUID() {
 			return nil
 		}
@@ -286,10 +279,7 @@ func (l lookups) peersOfAgent() handler.EventHandler {
 		if before != nil && after != nil && !readinessChanged(before, after) && before.GetDeletionTimestamp().IsZero() == after.GetDeletionTimestamp().IsZero() {
 			return nil
 		}
-		o := after
-		if o == nil {
-			o = before
-		}
+		o := either(before, after)
 		return agentRequests(l.agents(ctx, o.GetNamespace(), indexFleet, o.(*v1.SoftphoneAgent).Spec.Fleet))
 	})
 }
