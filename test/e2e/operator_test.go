@@ -4,7 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +57,68 @@ watching:
 	})
 }
 
+// TestAnOutageOfTheOperatorStopsNoCheck takes the operator away: the agent goes on
+// running its check, and the status has the runs when the operator is back.
+func TestAnOutageOfTheOperatorStopsNoCheck(t *testing.T) {
+	ns := newNamespace(t)
+	apply(t, ns, line("looking", "secret-looking"))
+	apply(t, ns, line("looked-at", "secret-looked-at", echoing...))
+	apply(t, ns, `
+apiVersion: voip.softphone.dev/v1
+kind: CallCheck
+metadata: {name: steadfast}
+spec: {from: looking, to: {account: looked-at}, schedule: {intervalSeconds: 10}, durationSeconds: 2}
+`)
+	pod := podOf(t, awaitAccount(t, ns, "looking", "registered", registered))
+	kubectl(t, "wait", "-n", ns, "--for=condition=Passing", "callcheck/steadfast", "--timeout=90s")
+
+	scaleManager(t.Context(), t, 0)
+	t.Cleanup(func() { scaleManager(context.Background(), t, 1) })
+	wanted := passedRuns(t, pod, "steadfast") + 3
+	until(t, "three runs pass without an operator", func() (bool, string) {
+		passed := passedRuns(t, pod, "steadfast")
+		return passed >= wanted, fmt.Sprintf("%d passed, wanted are %d", passed, wanted)
+	})
+
+	scaleManager(t.Context(), t, 1)
+	until(t, "the status has the runs of the outage", func() (bool, string) {
+		var c voipv1.CallCheck
+		if err := cluster.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "steadfast"}, &c); err != nil {
+			return false, err.Error()
+		}
+		return c.Status.Counts != nil && int(c.Status.Counts.Pass) >= wanted, fmt.Sprintf("%+v", c.Status.Counts)
+	})
+}
+
+// passedRuns is how often a check has passed, as its agent's metrics tell.
+func passedRuns(t *testing.T, pod *corev1.Pod, name string) int {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+net.JoinHostPort(pod.Status.PodIP, "8080")+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row := range strings.Lines(string(text)) {
+		if strings.HasPrefix(row, "softphone_check_runs_total{") && strings.Contains(row, fmt.Sprintf("check=%q", name)) && strings.Contains(row, `verdict="pass"`) {
+			n, err := strconv.Atoi(row[strings.LastIndexByte(row, ' ')+1 : len(row)-1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatalf("the agent's metrics know no check %s:\n%s", name, text)
+	return 0
+}
+
 // scaleManager sets the number of managers and waits until it is so.
 func scaleManager(ctx context.Context, t *testing.T, replicas int32) {
 	t.Helper()
@@ -73,12 +139,7 @@ func scaleManager(ctx context.Context, t *testing.T, replicas int32) {
 		if err := cluster.List(ctx, &pods, client.InNamespace(managerNamespace), client.MatchingLabels(d.Spec.Selector.MatchLabels)); err != nil {
 			return false, err.Error()
 		}
-		ready := 0
-		for _, p := range pods.Items {
-			if podReady(&p) {
-				ready++
-			}
-		}
+		ready := readyPods(&pods)
 		return ready == int(replicas) && len(pods.Items) == int(replicas), fmt.Sprintf("%d pods, %d ready", len(pods.Items), ready)
 	})
 }

@@ -37,17 +37,13 @@ spec: {linesPerAgent: 1, pod: {annotations: {example.com/revision: %q}}}
 		t.Fatalf("the lines are on %d pods, want %d", len(old), len(lines))
 	}
 
+	agents := []client.ListOption{client.InNamespace(ns), client.HasLabels{voipv1.LabelAgent}}
 	until(t, "every pod is ready", func() (bool, string) {
 		var pods corev1.PodList
-		if err := cluster.List(t.Context(), &pods, client.InNamespace(ns), client.HasLabels{voipv1.LabelAgent}); err != nil {
+		if err := cluster.List(t.Context(), &pods, agents...); err != nil {
 			return false, err.Error()
 		}
-		ready := 0
-		for i := range pods.Items {
-			if podReady(&pods.Items[i]) {
-				ready++
-			}
-		}
+		ready := readyPods(&pods)
 		return ready == len(lines), fmt.Sprintf("%d pods, %d ready", len(pods.Items), ready)
 	})
 
@@ -56,7 +52,7 @@ spec: {linesPerAgent: 1, pod: {annotations: {example.com/revision: %q}}}
 	most := 0
 	until(t, "every agent has a new pod that is ready", func() (bool, string) {
 		var pods corev1.PodList
-		if err := cluster.List(t.Context(), &pods, client.InNamespace(ns), client.HasLabels{voipv1.LabelAgent}); err != nil {
+		if err := cluster.List(t.Context(), &pods, agents...); err != nil {
 			return false, err.Error()
 		}
 		fresh, ready := 0, 0
@@ -89,6 +85,17 @@ spec: {linesPerAgent: 1, pod: {annotations: {example.com/revision: %q}}}
 		})
 	}
 	measured(t, "pod settings of two agents changed → both on new pods, registered", "%s", time.Since(started).Round(time.Millisecond))
+}
+
+// readyPods counts those that are ready.
+func readyPods(pods *corev1.PodList) int {
+	ready := 0
+	for i := range pods.Items {
+		if podReady(&pods.Items[i]) {
+			ready++
+		}
+	}
+	return ready
 }
 
 func podReady(p *corev1.Pod) bool {
