@@ -247,6 +247,9 @@ func TestGoodChecksStayQuiet(t *testing.T) {
 			}
 			runs += c.Counts.Pass + c.Counts.Warn
 			for _, run := range c.Runs {
+				if run.Result == "inconclusive" && run.Reason != "AgentBusy" {
+					t.Fatalf("%s: %s", name, pretty(run))
+				}
 				if run.Result != "inconclusive" && run.MOS == nil || run.Code != 200 || run.SetupMs == nil {
 					t.Fatalf("%s: measured %s", name, pretty(run))
 				}
@@ -256,7 +259,7 @@ func TestGoodChecksStayQuiet(t *testing.T) {
 			}
 		}
 	}
-	if busy > runs/20 {
+	if busy > runs/100 {
 		t.Errorf("%d of %d runs found the machine too busy", busy, runs+busy)
 	}
 	runs += busy
