@@ -86,7 +86,7 @@ func (s *Source) takeCertificates(raw rawFiles) {
 	}
 	s.materials = make(map[string]*material, len(before))
 	for file, f := range s.files {
-		for _, p := range f.lines {
+		for _, p := range f.value {
 			m, err := s.material(read, s.agent.Line(p.name).TLS, known)
 			if err != nil && secured(p.account) {
 				s.reject(file, err)

@@ -1,13 +1,11 @@
 package provisioning
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/softphone-operator/softphone-operator/check"
-	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
 // Check is one check in force.
@@ -19,40 +17,18 @@ type Check struct {
 	Hash string
 }
 
-// checkFile is the last good content of a check's file.
-type checkFile struct {
-	name    string
-	content []byte
-	check   check.Check
+// namedCheck is a check as its file calls it.
+type namedCheck struct {
+	name  string
+	check check.Check
 }
 
-// takeChecks judges every check's file anew when its bytes changed.
-func (s *Source) takeChecks(raw rawFiles) {
-	for file := range s.checks {
-		if _, there := raw.content[file]; !there && raw.failed[file] == nil {
-			delete(s.checks, file)
-		}
+func readCheck(name, file string, content []byte) (namedCheck, error) {
+	c, err := check.Parse(content)
+	if err != nil {
+		return namedCheck{}, placed(file, content, err)
 	}
-	for file, err := range raw.failed {
-		if _, is := delivery.CheckName(file); is {
-			s.reject(file, err)
-		}
-	}
-	for file, content := range raw.content {
-		name, is := delivery.CheckName(file)
-		if !is {
-			continue
-		}
-		if last, ok := s.checks[file]; ok && bytes.Equal(last.content, content) {
-			continue
-		}
-		c, err := check.Parse(content)
-		if err != nil {
-			s.reject(file, placed(file, content, err))
-			continue
-		}
-		s.checks[file] = checkFile{name: name, content: content, check: c}
-	}
+	return namedCheck{name, c}, nil
 }
 
 // placed says where in a JSON file an error is.

@@ -55,36 +55,16 @@ func position(content []byte, offset int64) (line, col int) {
 	return bytes.Count(before, []byte("\n")) + 1, len(before) - bytes.LastIndexByte(before, '\n')
 }
 
-// takeLines judges every line's file anew when its bytes changed.
-func (s *Source) takeLines(raw rawFiles) {
-	for file := range s.files {
-		if _, there := raw.content[file]; !there && raw.failed[file] == nil {
-			delete(s.files, file)
-		}
+// readLines reads a file of lines, and lets them share the settings that are equal.
+func (s *Source) readLines(name, file string, content []byte) ([]parsedLine, error) {
+	lines, err := parseLines(name, file, content)
+	if err != nil {
+		return nil, err
 	}
-	for file, err := range raw.failed {
-		if _, line := delivery.LineName(file); line {
-			s.reject(file, err)
-		}
+	for _, l := range lines {
+		s.shared.Share(l.account)
 	}
-	for file, content := range raw.content {
-		name, isLine := delivery.LineName(file)
-		if !isLine {
-			continue
-		}
-		if last, ok := s.files[file]; ok && bytes.Equal(last.content, content) {
-			continue
-		}
-		lines, err := parseLines(name, file, content)
-		if err != nil {
-			s.reject(file, err)
-			continue
-		}
-		for _, l := range lines {
-			s.shared.Share(l.account)
-		}
-		s.files[file] = lineFile{content: content, lines: lines}
-	}
+	return lines, nil
 }
 
 // parseLines reads one file. It is taken whole or not at all.

@@ -92,9 +92,9 @@ type Source struct {
 	agent       delivery.Agent
 	agentBytes  []byte
 	agentLoaded bool
-	files       map[string]lineFile  // last good content by file name
-	checks      map[string]checkFile // the same
-	shared      account.Shared       // settings of the lines
+	files       map[string]kept[[]parsedLine] // by file name
+	checks      map[string]kept[namedCheck]
+	shared      account.Shared // settings of the lines
 
 	roots     authorities          // the agent's last good ones
 	client    clientCertificate    // likewise
@@ -106,10 +106,10 @@ type Source struct {
 	polling  bool // the file system does not tell of changes, and that was said
 }
 
-// lineFile is the last good content of one file.
-type lineFile struct {
+// kept is the last good content of one file, and what was read from it.
+type kept[T any] struct {
 	content []byte
-	lines   []parsedLine
+	value   T
 }
 
 type parsedLine struct {
@@ -129,7 +129,7 @@ func New(o Options) (*Source, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Source{opts: o, files: map[string]lineFile{}, checks: map[string]checkFile{}}, nil
+	return &Source{opts: o, files: map[string]kept[[]parsedLine]{}, checks: map[string]kept[namedCheck]{}}, nil
 }
 
 // Read reads the directory now. changed is false when no byte differs from the
@@ -153,14 +153,44 @@ func (s *Source) take(raw rawFiles) {
 	before := s.rejected
 	s.rejected = nil
 	s.takeAgent(raw)
-	s.takeLines(raw)
-	s.takeChecks(raw)
+	take(s, raw, s.files, delivery.LineName, s.readLines)
+	take(s, raw, s.checks, delivery.CheckName, readCheck)
 	s.takeCertificates(raw)
 	slices.SortFunc(s.rejected, func(a, b delivery.Rejected) int { return cmp.Compare(a.File, b.File) })
 	for _, r := range s.rejected {
 		if !slices.Contains(before, r) {
 			s.opts.Log.Warn("file refused, its last good content stays in force", "file", r.File, "reason", r.Reason)
 		}
+	}
+}
+
+// take judges every file of a kind anew when its bytes changed. ours tells whether
+// a file is of that kind, and what it is called without the suffix.
+func take[T any](s *Source, raw rawFiles, known map[string]kept[T], ours func(file string) (string, bool), read func(name, file string, content []byte) (T, error)) {
+	for file := range known {
+		if _, there := raw.content[file]; !there && raw.failed[file] == nil {
+			delete(known, file)
+		}
+	}
+	for file, err := range raw.failed {
+		if _, is := ours(file); is {
+			s.reject(file, err)
+		}
+	}
+	for file, content := range raw.content {
+		name, is := ours(file)
+		if !is {
+			continue
+		}
+		if last, ok := known[file]; ok && bytes.Equal(last.content, content) {
+			continue
+		}
+		value, err := read(name, file, content)
+		if err != nil {
+			s.reject(file, err)
+			continue
+		}
+		known[file] = kept[T]{content, value}
 	}
 }
 
@@ -182,7 +212,7 @@ func (s *Source) snapshot() Snapshot {
 	snap.Lines = slices.Grow(snap.Lines, len(s.files))
 	for file, f := range s.files {
 		inForce[file] = f.content
-		for _, p := range f.lines {
+		for _, p := range f.value {
 			m, ok := s.materials[p.name]
 			if !ok {
 				continue
@@ -198,7 +228,7 @@ func (s *Source) snapshot() Snapshot {
 	}
 	for file, f := range s.checks {
 		inForce[file] = f.content
-		snap.Checks = append(snap.Checks, Check{Name: f.name, Check: f.check, Hash: hasher.Document(f.content)})
+		snap.Checks = append(snap.Checks, Check{Name: f.value.name, Check: f.value.check, Hash: hasher.Document(f.content)})
 	}
 	snap.Hash = hasher.Snapshot(inForce)
 	if !s.agentLoaded {

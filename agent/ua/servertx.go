@@ -75,29 +75,36 @@ func (tx *serverTx) after(d time.Duration) {
 	tx.timer.Reset(d)
 }
 
-// fire is what the timer calls.
+// fire is what the timer calls. A panic in it, or in who is told of the end, costs
+// this transaction.
 func (tx *serverTx) fire() {
+	tx.server.endpoint.Guard("transaction", func() {
+		if next := tx.tick(); next != nil {
+			next()
+		}
+	})
+}
+
+// tick gives what is to be done when the timer has run out, once nothing is locked.
+func (tx *serverTx) tick() (next func()) {
 	tx.mu.Lock()
+	defer tx.mu.Unlock()
 	now := time.Now()
 	switch {
 	case tx.state == ended, tx.invite && tx.state == proceeding, now.Before(tx.due): // it was stopped or set anew meanwhile
-		tx.mu.Unlock()
+		return nil
 	case tx.invite && tx.state == trying:
-		tx.mu.Unlock()
 		// In the line's turn: until then the request is the line's to change.
-		tx.server.handover.run(tx.callID, tx.sayTrying)
+		return func() { tx.server.handover.run(tx.callID, tx.sayTrying) }
 	case tx.invite && tx.state == completed && now.Before(tx.until):
 		tx.interval = min(2*tx.interval, tx.server.t2)
 		tx.after(min(tx.interval, tx.until.Sub(now)))
-		_ = tx.server.write(tx.way, tx.last)
-		tx.mu.Unlock()
+		_ = tx.server.write(tx.way, tx.last) // lost, as a datagram may be
+		return nil
 	case tx.invite && tx.state == completed:
-		tx.mu.Unlock()
-		tx.end(sip.ErrTransactionTimeout) // timer H
-	default:
-		tx.mu.Unlock()
-		tx.end(sip.ErrTransactionTerminated)
+		return func() { tx.end(sip.ErrTransactionTimeout) } // timer H
 	}
+	return func() { tx.end(sip.ErrTransactionTerminated) }
 }
 
 func (tx *serverTx) sayTrying() {
@@ -113,17 +120,18 @@ func (tx *serverTx) sayTrying() {
 // Respond sends a response. A final one ends the work of a line with it, except
 // that a 2xx to an INVITE is sent again by whoever calls Respond again.
 func (tx *serverTx) Respond(res *sip.Response) error {
-	tx.mu.Lock()
 	gone, err := tx.respond(res)
-	tx.mu.Unlock()
 	if gone {
 		tx.end(err)
 	}
 	return err
 }
 
-// respond is Respond for a transaction that is locked; gone: it is to be ended.
+// respond sends; gone: the transaction is to be ended. It is unlocked whatever
+// happens: a response that cannot be written out must not stop the queue behind it.
 func (tx *serverTx) respond(res *sip.Response) (gone bool, err error) {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
 	again := tx.state == accepted && res.IsSuccess()
 	switch {
 	case tx.canceled && tx.state != ended:
@@ -225,21 +233,27 @@ func (tx *serverTx) cancel(req *sip.Request, by *serverTx) {
 	tx.mu.Unlock()
 	_ = by.Respond(ok)
 
-	tx.mu.Lock()
-	if tx.state >= accepted || invite == nil {
-		tx.mu.Unlock()
-		return // "the CANCEL request has no effect"
-	}
-	hooks := tx.onCancel
-	gone, err := tx.send(sip.NewResponseFromRequest(invite, 487, "Request Terminated", nil), false)
-	tx.canceled = true
-	tx.mu.Unlock()
+	hooks, gone, err := tx.giveUp(invite)
 	for _, f := range hooks {
 		f(req)
 	}
 	if gone {
 		tx.end(err)
 	}
+}
+
+// giveUp answers the INVITE with 487 and gives those who want to know of it; none
+// when it has its answer: "the CANCEL request has no effect".
+func (tx *serverTx) giveUp(invite *sip.Request) (hooks []sip.FnTxCancel, gone bool, err error) {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	if tx.state >= accepted || invite == nil {
+		return nil, false, nil
+	}
+	hooks = tx.onCancel
+	gone, err = tx.send(sip.NewResponseFromRequest(invite, 487, "Request Terminated", nil), false)
+	tx.canceled = true
+	return hooks, gone, err
 }
 
 // Terminate ends the transaction without another word.
