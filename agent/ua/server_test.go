@@ -216,3 +216,24 @@ func TestATransactionIsSmall(t *testing.T) {
 		t.Errorf("a call leaves %d bytes, 4096 are allowed", perCall)
 	}
 }
+
+// A response that cannot be written out costs its request, not those of the same
+// dialog behind it.
+func TestAPanicWhileAnsweringHoldsUpNobody(t *testing.T) {
+	e, peer := listen(t), newPeer(t)
+	bind(t, e, "k3x", &testLine{onHandle: func(req *sip.Request, tx sip.ServerTransaction) {
+		if req.CSeq().SeqNo == 1 {
+			_ = tx.Respond(nil)
+		}
+		_ = tx.Respond(sip.NewResponseFromRequest(req, 200, "OK", nil))
+	}})
+	if res := peer.ask(e, peer.message("INFO", "sip:k3x@x")); res.StatusCode != 500 {
+		t.Errorf("the request that met the panic: %d", res.StatusCode)
+	}
+	if res := peer.ask(e, peer.message("INFO", "sip:k3x@x", "CSeq: 1 ", "CSeq: 2 ")); res.StatusCode != 200 {
+		t.Errorf("the one behind it: %d", res.StatusCode)
+	}
+	if s := e.Stats(); s.Panics != 1 {
+		t.Errorf("%d panics counted", s.Panics)
+	}
+}
