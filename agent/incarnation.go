@@ -154,6 +154,7 @@ func (in *incarnation) callOptions(l *line) call.Options {
 			MaxDuration:  time.Duration(t.settings.caps.MaxCallSeconds) * time.Second,
 		},
 		Destinations: t.settings.destinations,
+		Transfers:    t.settings.transfers,
 		Budget:       &l.budget,
 		NoAnswer:     time.Duration(t.settings.noAnswerSeconds) * time.Second,
 		OnChange:     l.onCall,

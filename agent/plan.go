@@ -44,12 +44,13 @@ type settings struct {
 	drainSeconds    int
 	caps            delivery.Caps
 	destinations    delivery.Destinations
+	transfers       delivery.Transfers
 }
 
 func settingsOf(a delivery.Agent) *settings {
 	return &settings{
 		network: a.Network, incomingMode: a.IncomingCallMode,
-		noAnswerSeconds: a.NoAnswerSeconds, drainSeconds: a.DrainSeconds, caps: a.Caps, destinations: a.Destinations,
+		noAnswerSeconds: a.NoAnswerSeconds, drainSeconds: a.DrainSeconds, caps: a.Caps, destinations: a.Destinations, transfers: a.Transfers,
 	}
 }
 
@@ -124,6 +125,7 @@ func compare(from, to *target) (action, []string) {
 	differs(s.caps != t.caps, "caps", live)
 	differs(trustOf(from) != trustOf(to) && linkOf(to.Account).Transport == ua.TLS, "certificates", reregister)
 	differs(!reflect.DeepEqual(s.destinations, t.destinations), "destinations", live)
+	differs(s.transfers != t.transfers, "transfers", live)
 	return act, slices.Compact(why)
 }
 

@@ -106,6 +106,8 @@ type Agent struct {
 	Registrar Registrar `json:"registrar,omitzero"`
 	// Destinations guard what lines may call; absent = the guard with its defaults.
 	Destinations Destinations `json:"destinations,omitzero"`
+	// Transfers say who may send a line's calls elsewhere; absent = nobody.
+	Transfers Transfers `json:"transfers,omitzero"`
 	// MetricLabels are labels of accounts that the metrics of checks carry, as
 	// Prometheus names them; Labels are their values, by line and label.
 	MetricLabels []string                     `json:"metricLabels,omitempty"`
@@ -226,6 +228,9 @@ func (a Agent) validateBounds() error {
 		return err
 	}
 	if err := a.Destinations.validate(); err != nil {
+		return err
+	}
+	if err := a.Transfers.validate(); err != nil {
 		return err
 	}
 	if err := validateMetricLabels(a.MetricLabels); err != nil {

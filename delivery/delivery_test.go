@@ -37,6 +37,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		"a negative registrar bound": {delivery.Agent{Registrar: delivery.Registrar{InFlight: -1}}, "registrar.inFlight: -1"},
 		"a file outside":             {delivery.Agent{Lines: map[string]delivery.Line{"a": {TLS: delivery.TLS{CA: "../ca"}}}}, "lines[a].tls.ca"},
 		"a key without certificate":  {delivery.Agent{Lines: map[string]delivery.Line{"a": {TLS: delivery.TLS{Key: "k"}}}}, "lines[a].tls: "},
+		"transfers of some":          {delivery.Agent{Transfers: delivery.Transfers{Accept: "some"}}, "transfers.accept"},
 		"an instance that is no urn": {delivery.Agent{Lines: map[string]delivery.Line{"a": {Instance: "x"}}}, "lines[a].instance"},
 	} {
 		err := c.agent.Validate()

@@ -101,7 +101,7 @@ func (c *call) reinvited(req *sip.Request, tx sip.ServerTransaction) *sip.Respon
 	if res := c.untimely(req); res != nil {
 		return res
 	}
-	if res := screen(req); res != nil {
+	if res := screen(req, supported(c.opts)); res != nil {
 		return res
 	}
 	contact, _, err := c.contact(sourceOf(req))
@@ -131,7 +131,7 @@ func (c *call) updated(req *sip.Request) *sip.Response {
 	if res := c.untimely(req); res != nil {
 		return res
 	}
-	if res := screen(req); res != nil {
+	if res := screen(req, supported(c.opts)); res != nil {
 		return res
 	}
 	contact, _, err := c.contact(sourceOf(req))

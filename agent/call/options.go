@@ -84,6 +84,8 @@ type Options struct {
 	Caps         Caps
 	// Destinations guard what may be called.
 	Destinations delivery.Destinations
+	// Transfers say whose REFERs the line follows.
+	Transfers delivery.Transfers
 	// Budget counts the minutes of outgoing calls against Destinations'; nil = own.
 	Budget *Budget
 	// NoAnswer is how long an incoming call rings; 0 = DefaultNoAnswer.

@@ -49,7 +49,7 @@ func (s *Set) within(req *sip.Request, tx sip.ServerTransaction, tag string) {
 
 // invited takes a new call, or refuses it.
 func (s *Set) invited(req *sip.Request, tx sip.ServerTransaction) {
-	if res := screen(req); res != nil {
+	if res := screen(req, s.Supported()); res != nil {
 		s.respond(tx, res)
 		return
 	}

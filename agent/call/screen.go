@@ -1,6 +1,7 @@
 package call
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -9,8 +10,8 @@ import (
 // screen checks an INVITE or UPDATE before anything is done about it (RFC 3261
 // §8.2): nil, or the response it gets. The checks on method, URI scheme and the
 // headers every request has are package ua's.
-func screen(req *sip.Request) *sip.Response {
-	if tags := required(req); len(tags) > 0 {
+func screen(req *sip.Request, supported []string) *sip.Response {
+	if tags := required(req, supported); len(tags) > 0 {
 		return reply(req, 420, list("Unsupported", tags))
 	}
 	if res := screenBody(req, mediaSDP); res != nil {
@@ -25,13 +26,13 @@ func screen(req *sip.Request) *sip.Response {
 	return nil
 }
 
-// required are the option tags a request asks for. We support none, so each is
-// one too many (§8.2.2.3): 100rel and timer among them.
-func required(req *sip.Request) []string {
+// required are the option tags a request asks for beside those that are supported
+// (§8.2.2.3).
+func required(req *sip.Request, supported []string) []string {
 	var tags []string
 	for _, h := range req.GetHeaders("Require") {
 		for tag := range strings.SplitSeq(h.Value(), ",") {
-			if tag = strings.TrimSpace(tag); tag != "" {
+			if tag = strings.TrimSpace(tag); tag != "" && !slices.Contains(supported, strings.ToLower(tag)) {
 				tags = append(tags, tag)
 			}
 		}

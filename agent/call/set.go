@@ -121,8 +121,13 @@ func (s *Set) options() Options {
 	return s.opts
 }
 
-// Supported are the option tags the line supports, for ua.Capable: none so far.
-func (s *Set) Supported() []string { return nil }
+// Supported are the option tags the line supports, for ua.Capable.
+func (s *Set) Supported() []string { return supported(s.options()) }
+
+// supported are the option tags of what is in other RFCs and a line does all the same.
+func supported(Options) []string {
+	return nil
+}
 
 func allow(o Options) []sip.RequestMethod {
 	methods := []sip.RequestMethod{sip.INVITE, sip.ACK, sip.CANCEL, sip.BYE, sip.OPTIONS, sip.INFO, sip.UPDATE}

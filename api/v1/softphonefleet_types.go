@@ -67,6 +67,10 @@ type SoftphoneFleetSpec struct {
 	// +optional
 	Destinations *Destinations `json:"destinations,omitempty"`
 
+	// Transfers say who may send a line's calls elsewhere.
+	// +optional
+	Transfers *Transfers `json:"transfers,omitempty"`
+
 	// MetricLabels are keys of labels of SoftphoneAccounts that the agents' metrics carry: carrier, site.
 	// +optional
 	// +listType=set

@@ -25,6 +25,8 @@ type Settings struct {
 	Registrar delivery.Registrar
 	// Destinations guard what lines may call.
 	Destinations delivery.Destinations
+	// Transfers say who may send a line's calls elsewhere.
+	Transfers delivery.Transfers
 	// MetricLabels are keys of accounts' labels that metrics carry.
 	MetricLabels []string
 	TLS          *v1.TLS
@@ -58,6 +60,7 @@ func FleetSettings(spec v1.SoftphoneFleetSpec) Settings {
 			QualifySeconds:    ptr.To(number(registrar.QualifySeconds, *defaults.QualifySeconds)),
 		},
 		Destinations: destinations(ptr.Deref(spec.Destinations, v1.Destinations{})),
+		Transfers:    transfers(ptr.Deref(spec.Transfers, v1.Transfers{})),
 		MetricLabels: metricLabels(spec.MetricLabels),
 		TLS:          spec.TLS,
 		Pod:          spec.Pod,
@@ -76,6 +79,10 @@ func destinations(d v1.Destinations) delivery.Destinations {
 		AllowEmergency: ptr.Deref(d.AllowEmergency, false), AllowPremium: ptr.Deref(d.AllowPremium, false),
 		Allow: texts(d.Allow), Deny: texts(d.Deny), MinutesPerDay: number(d.MinutesPerDay, 0),
 	}
+}
+
+func transfers(t v1.Transfers) delivery.Transfers {
+	return delivery.Transfers{Accept: delivery.AcceptTransfers(ptr.Deref(t.Accept, ""))}
 }
 
 func number(p *int32, absent int) int {
@@ -131,6 +138,7 @@ func AgentFile(name string, hashKey []byte, s Settings, rows map[string]delivery
 		SourceRequestsPerSecond: s.SourceRequestsPerSecond,
 		Registrar:               s.Registrar,
 		Destinations:            s.Destinations,
+		Transfers:               s.Transfers,
 		MetricLabels:            s.LabelNames(),
 		Labels:                  labels,
 		Lines:                   rows,
