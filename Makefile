@@ -31,11 +31,18 @@ demo-down: $(CLUSTER) ## Take away everything the demo started.
 	hack/demo.sh down
 
 .PHONY: test
-test: deps test-unit test-interop test-e2e ## All tests: unit, envtest, interop, e2e.
+test: deps test-unit test-fuzz test-interop test-e2e ## All tests: unit, envtest, fuzz, interop, e2e.
 
 .PHONY: build
 build: ## Build the programs into bin/.
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+# Where people have their terminals; the programs in the cluster run on Linux.
+.PHONY: build-cli
+build-cli: ## Build kubectl-softphone for the systems people sit at, into bin/cli/.
+	@for at in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64; do \
+	  GOOS=$${at%/*} GOARCH=$${at#*/} CGO_ENABLED=0 $(GO) build -ldflags '-s -w -X main.version=$(VERSION)' \
+	    -o bin/cli/kubectl-softphone-$${at%/*}-$${at#*/} ./cmd/kubectl-softphone; done
 
 .PHONY: deploy
 deploy: ## Install the operator into the cluster of $KUBECONFIG (IMG=… AGENT_IMG=…).
@@ -84,6 +91,11 @@ test-unit: kube ## Every package's own tests; the controllers' run against a rea
 test-race: ## The agent's tests under the race detector.
 	CGO_ENABLED=1 $(GOTEST) -race ./agent/... ./account/... ./delivery/...
 
+# The account document is everybody's input, be it typed, fetched or imported.
+.PHONY: test-fuzz
+test-fuzz: ## The fuzz targets of everything that reads an account: 10 s each, in a drill 10 minutes.
+	hack/fuzz.sh $(if $(filter long,$(DRILL)),10m,10s) account controllers/render cmd/kubectl-softphone
+
 # What runs beside each other there mostly waits, hence more of it than there are cores.
 .PHONY: test-interop
 test-interop: deps-peers ## The agent against kamailio, sipp and baresip.
@@ -96,7 +108,7 @@ test-e2e: deps-cluster $(CLUSTER) kube images build ## The whole on a real clust
 
 .PHONY: drill
 drill: DRILL = long
-drill: deps test-interop test-e2e ## The same tests with the long times; the table goes to docs/measurements/.
+drill: deps test-fuzz test-interop test-e2e ## The same tests with the long times; the table goes to docs/measurements/.
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (default 10s) each.

@@ -22,6 +22,7 @@ import (
 // or garbage collector: the tests play them (world_test.go).
 var (
 	restConfig *rest.Config
+	kubeconfig []byte // of the same, for kubectl
 	scheme     *runtime.Scheme
 	api        client.WithWatch
 )
@@ -46,6 +47,7 @@ func runSuite(m *testing.M) int {
 			fmt.Fprintln(os.Stderr, "stop the API server:", err)
 		}
 	}()
+	kubeconfig = env.KubeConfig
 	restConfig.QPS, restConfig.Burst = 500, 1000
 	if scheme, err = controllers.Scheme(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
