@@ -115,7 +115,7 @@ fuzz: ## Every fuzz target for FUZZTIME (default 10s) each.
 	hack/fuzz.sh $(or $(FUZZTIME),10s)
 
 .PHONY: bench
-bench: ## Benchmarks: `name value unit` lines, and bench.json.
+bench: deps-peers ## Benchmarks, those beside sipp and baresip included: `name value unit` lines, and bench.json.
 	$(GO) run ./test/bench
 
 ##@ Upkeep

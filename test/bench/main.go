@@ -38,7 +38,7 @@ func main() {
 
 func run(out, pattern, time string, packages []string) error {
 	if len(packages) == 0 {
-		packages = []string{"./account/...", "./agent/..."}
+		packages = []string{"./account/...", "./agent/...", "./test/interop"}
 	}
 	cmd := exec.Command("go", append([]string{"test", "-run", "^$", "-bench", pattern, "-benchmem", "-benchtime", time}, packages...)...)
 	cmd.Stderr = os.Stderr

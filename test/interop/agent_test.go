@@ -25,7 +25,7 @@ const patience = time.Minute
 // softphone is a running agent, seen as its users see it.
 type softphone struct {
 	*process.Process
-	t        *testing.T
+	t        testing.TB
 	accounts string
 	state    string
 	url      string
@@ -42,7 +42,7 @@ type options struct {
 }
 
 // startAgent runs an agent for the test. It ends with the test.
-func startAgent(t *testing.T, o options) *softphone {
+func startAgent(t testing.TB, o options) *softphone {
 	t.Helper()
 	s := &softphone{t: t, accounts: t.TempDir(), state: o.state, sip: o.sip, args: o.args}
 	if s.state == "" {
@@ -291,13 +291,13 @@ func (s *softphone) terminate() int {
 }
 
 // eventually waits for a condition; detail tells what is there instead.
-func eventually(t *testing.T, says string, holds func() (ok bool, detail string)) {
+func eventually(t testing.TB, says string, holds func() (ok bool, detail string)) {
 	t.Helper()
 	lookEvery(t, 10*time.Millisecond, says, holds)
 }
 
 // lookEvery is eventually for conditions that are costly to look at.
-func lookEvery(t *testing.T, interval time.Duration, says string, holds func() (ok bool, detail string)) {
+func lookEvery(t testing.TB, interval time.Duration, says string, holds func() (ok bool, detail string)) {
 	t.Helper()
 	limit := time.Now().Add(patience)
 	tick := time.NewTicker(interval)
@@ -332,7 +332,7 @@ func accountXML(user, password, host string, more ...string) string {
 		user, user, password, host, strings.Join(more, "\n  "))
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

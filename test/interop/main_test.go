@@ -22,7 +22,7 @@ import (
 var program string
 
 // pages of figures that a run of these tests writes.
-var pages = []*drill.Page{&registrationPage, &densityPage}
+var pages = []*drill.Page{&registrationPage, &densityPage, &callPage}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -67,7 +67,7 @@ type row struct{ test, peer, outcome, result string }
 
 // outcome notes what a test has shown. It is called in the end; the row says
 // FAILED when the test did.
-func outcome(t *testing.T, peer, format string, args ...any) {
+func outcome(t testing.TB, peer, format string, args ...any) {
 	t.Helper()
 	said := fmt.Sprintf(format, args...)
 	t.Cleanup(func() {

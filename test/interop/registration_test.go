@@ -11,7 +11,7 @@ import (
 )
 
 // registrar runs kamailio with users, each with the password secret-USER.
-func registrar(t *testing.T, c kamailio.Config, users ...string) (*kamailio.Registrar, string) {
+func registrar(t testing.TB, c kamailio.Config, users ...string) (*kamailio.Registrar, string) {
 	t.Helper()
 	c.Subscribers = map[string]string{}
 	for _, u := range users {

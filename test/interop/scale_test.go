@@ -13,7 +13,7 @@ import (
 )
 
 // residentKB is the resident memory of a process.
-func residentKB(t *testing.T, pid int) int {
+func residentKB(t testing.TB, pid int) int {
 	t.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -33,7 +33,7 @@ func residentKB(t *testing.T, pid int) int {
 }
 
 // cpuTime a process has used.
-func cpuTime(t *testing.T, pid int) time.Duration {
+func cpuTime(t testing.TB, pid int) time.Duration {
 	t.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

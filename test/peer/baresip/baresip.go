@@ -29,6 +29,8 @@ type Config struct {
 	ToneHz float64
 	// Account is its only account.
 	Account Account
+	// Load is how many calls it is to carry at once; 0 = a few, and each is recorded.
+	Load int
 }
 
 // Account of a baresip.
@@ -67,7 +69,7 @@ type Event struct {
 
 // Start runs baresip and returns when it takes commands.
 func Start(ctx context.Context, c Config) (*Program, error) {
-	sip, err := process.FreePorts(2 + 2 + rtpPorts) // the one after SIP's is TLS
+	sip, err := process.FreePorts(2 + 2 + c.rtpPorts()) // the one after SIP's is TLS
 	if err != nil {
 		return nil, err
 	}

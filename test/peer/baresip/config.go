@@ -12,13 +12,13 @@ import (
 	"github.com/softphone-operator/softphone-operator/test/peer/tone"
 )
 
-// configText takes: SIP address, tone file, first and last RTP port, modules,
-// control port, directory of recordings. ausine does 48 kHz only, hence a file;
+// configText takes: SIP address, calls at once, tone file, first and last RTP port, modules,
+// the recorder's module, control port, directory of recordings. ausine does 48 kHz only, hence a file;
 // there is no player, sndfile records what a player would get.
 const configText = `poll_method epoll
 sip_listen %s
 call_local_timeout 120
-call_max_calls 10
+call_max_calls %d
 audio_player none,none
 audio_source aufile,%s
 audio_alert none,none
@@ -44,16 +44,15 @@ module g711.so
 module g722.so
 module gsm.so
 module aufile.so
-module sndfile.so
-module_tmp account.so
+%smodule_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
 ctrl_tcp_listen 127.0.0.1:%d
 snd_path %s
 `
 
-// rtpPorts a baresip has for its calls.
-const rtpPorts = 40
+// rtpPorts a baresip needs for its calls.
+func (c Config) rtpPorts() int { return max(40, 4*c.Load) }
 
 // sourceLength is how long the tone lasts that a baresip sends.
 const sourceLength = 60 * time.Second
@@ -67,7 +66,11 @@ func (c Config) write(sip netip.AddrPort, control, rtp uint16) error {
 	if err := tone.WriteWAV(source, tone.Sine(cmp.Or(c.ToneHz, 1), sourceLength)); err != nil {
 		return err
 	}
-	config := fmt.Sprintf(configText, sip, source, rtp, rtp+rtpPorts-1, modulePath, control, c.Dir)
+	recorder := "module sndfile.so\n"
+	if c.Load > 0 {
+		recorder = ""
+	}
+	config := fmt.Sprintf(configText, sip, max(10, c.Load), source, rtp, int(rtp)+c.rtpPorts()-1, modulePath, recorder, control, c.Dir)
 	if err := os.WriteFile(filepath.Join(c.Dir, "config"), []byte(config), 0o600); err != nil {
 		return err
 	}

@@ -35,6 +35,8 @@ type Config struct {
 	Calls, Rate int
 	// Echo returns RTP to where it came from.
 	Echo bool
+	// Quiet keeps no messages: for load.
+	Quiet bool
 	// Timeout for the whole run; 0 = 30 s.
 	Timeout time.Duration
 }
@@ -49,6 +51,8 @@ type Program struct {
 // Result of a run.
 type Result struct {
 	Successful, Failed int
+	// Retransmissions of its own: what it sent was not answered in time.
+	Retransmissions int
 	// Messages is every message sent and received.
 	Messages string
 }
@@ -74,11 +78,14 @@ func Start(c Config) (*Program, error) {
 		"-m", strconv.Itoa(cmp.Or(c.Calls, 1)), "-r", strconv.Itoa(cmp.Or(c.Rate, 10)), "-nostdin",
 		"-aa", // say 200 to OPTIONS and the like, which no scenario expects
 		"-timeout", strconv.Itoa(int(timeout.Seconds())), "-timeout_error", "-recv_timeout", strconv.Itoa(int(timeout.Milliseconds())),
-		"-trace_msg", "-message_file", p.file("messages"), "-trace_err", "-error_file", p.file("errors"),
+		"-trace_err", "-error_file", p.file("errors"),
 		"-trace_stat", "-stf", p.file("counters"), "-fd", "1",
 	}
 	if c.Service != "" {
 		args = append(args, "-s", c.Service)
+	}
+	if !c.Quiet {
+		args = append(args, "-trace_msg", "-message_file", p.file("messages"))
 	}
 	if c.Echo {
 		args = append(args, "-rtp_echo")
@@ -136,6 +143,8 @@ func (p *Program) result() (Result, error) {
 			r.Successful, err = strconv.Atoi(last[i])
 		case "FailedCall(C)":
 			r.Failed, err = strconv.Atoi(last[i])
+		case "Retransmissions(C)":
+			r.Retransmissions, err = strconv.Atoi(last[i])
 		}
 		if err != nil {
 			return r, fmt.Errorf("sipp's counters: %s: %w", column, err)
