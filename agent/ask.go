@@ -140,14 +140,42 @@ func (s *supervisor) Call(id string) (call.Record, error) {
 	return call.Record{}, fmt.Errorf("%w: %q", call.ErrNoCall, id)
 }
 
-// Hangup implements control.Agent.
-func (s *supervisor) Hangup(id string) error {
+// Transfer implements control.Agent. The call whose place is taken may be another
+// line's.
+func (s *supervisor) Transfer(id string, t call.Transfer) error {
+	calls := s.callsOf(id)
+	if calls == nil {
+		return fmt.Errorf("%w: %q", call.ErrNoCall, id)
+	}
+	if t.Replaces != "" {
+		others := s.callsOf(t.Replaces)
+		if others == nil {
+			return fmt.Errorf("replaces: %w: %q", call.ErrNoCall, t.Replaces)
+		}
+		var err error
+		if t.Counterpart, err = others.Counterpart(t.Replaces); err != nil {
+			return fmt.Errorf("replaces: %w", err)
+		}
+	}
+	return calls.Transfer(id, t)
+}
+
+// callsOf gives the calls that one is among; nil when nobody knows it.
+func (s *supervisor) callsOf(id string) *call.Set {
 	for _, l := range s.allLines() {
 		for _, in := range l.incarnations() {
 			if _, ok := in.calls.Record(id); ok {
-				return in.calls.Hangup(id)
+				return in.calls
 			}
 		}
+	}
+	return nil
+}
+
+// Hangup implements control.Agent.
+func (s *supervisor) Hangup(id string) error {
+	if calls := s.callsOf(id); calls != nil {
+		return calls.Hangup(id)
 	}
 	return fmt.Errorf("%w: %q", call.ErrNoCall, id)
 }

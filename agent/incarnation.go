@@ -142,6 +142,8 @@ func (in *incarnation) callOptions(l *line) call.Options {
 		ContactUser:  in.identity.contactUser,
 		Endpoint:     in.socket,
 		Server:       in.reg.Server,
+		Servers:      in.reg.Servers,
+		Dial:         l.dial,
 		Link:         t.link(),
 		Route:        outboundProxy(t.Account),
 		Nonces:       in.reg.Nonces(),

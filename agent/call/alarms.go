@@ -28,6 +28,7 @@ const (
 	alarmDuration                // the call has lasted as long as allowed
 	alarmLoss                    // see whether the other side is still there
 	alarmDigit                   // the next digit by INFO
+	alarmTransfer                // nobody told what became of a REFER
 )
 
 // alarms are the deadlines of one call.

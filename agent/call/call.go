@@ -48,6 +48,9 @@ type call struct {
 	vigil  vigil        // over the other side, once the call is answered
 	digits digitsByINFO // that are still to be sent
 
+	transfers transfers // of this call elsewhere
+	heir      *heir     // what it takes over from the call it replaces; nil = it replaces none
+
 	respondWith []rewrite.Header // that rules set on the responses to the first INVITE
 
 	taken, allotted time.Duration // of the day's minutes; allotted > 0: they end the call
@@ -133,11 +136,13 @@ func (c *call) ring(a alarm) {
 	case alarmCancel:
 		c.giveUpInvite()
 	case alarmHangup:
-		c.hangup(goodbye{End: End{Reason: fmt.Sprintf("hung up after %v as asked", short(c.attempt.dial.lasts())), By: Local}})
+		c.hangup(goodbye{End: End{Reason: c.lasted(), By: Local}})
 	case alarmLoss:
 		c.lookForLoss()
 	case alarmDigit:
 		c.nextINFO()
+	case alarmTransfer:
+		c.transferOver(408, "the other side never told the outcome")
 	case alarmDuration:
 		why := "maximum duration reached"
 		if c.allotted > 0 {
@@ -145,6 +150,14 @@ func (c *call) ring(a alarm) {
 		}
 		c.hangup(goodbye{End: End{Reason: why, By: Policy}, header: reasonHeader(200, why)})
 	}
+}
+
+// lasted says why a call ends after the time that it was to last.
+func (c *call) lasted() string {
+	if c.attempt == nil {
+		return "hung up as was asked of the call it replaced"
+	}
+	return fmt.Sprintf("hung up after %v as asked", short(c.attempt.dial.lasts()))
 }
 
 // short writes a duration without zero parts: 60s, not 1m0s.
@@ -252,6 +265,9 @@ func (c *call) changed() {
 	c.view.Store(v)
 	if c.opts.OnChange != nil {
 		c.opts.OnChange(c.snapshot())
+	}
+	if c.attempt != nil {
+		c.attempt.dial.errand.tell(c.rec)
 	}
 }
 

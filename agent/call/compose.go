@@ -9,10 +9,19 @@ import (
 
 // phrases of RFC 3261 §21 and its extensions, for the codes we send.
 var phrases = map[int]string{
-	100: "Trying", 180: "Ringing", 200: "OK", 302: "Moved Temporarily",
-	400: "Bad Request", 405: "Method Not Allowed", 415: "Unsupported Media Type", 420: "Bad Extension",
+	100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 202: "Accepted", 302: "Moved Temporarily",
+	400: "Bad Request", 403: "Forbidden", 404: "Not Found", 408: "Request Timeout", 405: "Method Not Allowed", 415: "Unsupported Media Type", 420: "Bad Extension",
 	480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 486: "Busy Here",
-	487: "Request Terminated", 488: "Not Acceptable Here", 491: "Request Pending", 500: "Server Internal Error", 503: "Service Unavailable",
+	487: "Request Terminated", 488: "Not Acceptable Here", 489: "Bad Event", 491: "Request Pending", 500: "Server Internal Error", 503: "Service Unavailable",
+	600: "Busy Everywhere", 603: "Decline",
+}
+
+// phraseOf is the phrase of a code, of its class when it is a rarer one (§7.2).
+func phraseOf(code int) string {
+	if p := phrases[code]; p != "" {
+		return p
+	}
+	return [...]string{"Progress", "Success", "Redirection", "Request Failure", "Server Failure", "Global Failure"}[code/100-1]
 }
 
 // reply builds a response to req, whose To tag, if it has none, becomes a new one.

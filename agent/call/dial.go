@@ -125,5 +125,6 @@ func (s *Set) notDialled(d Dial) string {
 	s.ended.add(c.rec)
 	s.mu.Unlock()
 	c.changed()
+	d.errand.tell(c.rec)
 	return c.rec.ID
 }

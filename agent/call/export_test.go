@@ -16,3 +16,18 @@ func TryIdentity(req *sip.Request, places []string) {
 	}
 	_, _ = historyInfo(req, sip.Uri{Scheme: "sip", User: "1", Host: "x"}), divertedBy(req, &account.Account{Settings: &account.Settings{}})
 }
+
+// ParseReferTo reads Refer-To: its URI, and what it replaces ("" = nothing).
+func ParseReferTo(value string) (uri, replaces string, err error) {
+	to, err := parseReferTo(value)
+	if to.replaces != nil {
+		replaces = to.replaces.String()
+	}
+	return to.uri.String(), replaces, err
+}
+
+// ParseReplaces reads Replaces and writes it again, as it is and as in a URI.
+func ParseReplaces(value string) (plain, escaped string, err error) {
+	r, err := parseReplaces(value)
+	return r.String(), r.escaped(), err
+}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
-	"github.com/softphone-operator/softphone-operator/agent/media"
 	"github.com/softphone-operator/softphone-operator/agent/sdp"
 	"github.com/softphone-operator/softphone-operator/agent/treatment"
 )
@@ -17,7 +16,9 @@ func (c *call) invited(d treatment.Decision) {
 	c.acks = c.invite.tx.Acks()
 	c.watch(c.invite)
 	c.dialog = newUASDialog(req, c.tag)
-	c.audio = c.newAudio(media.Echo{})
+	source, listen := c.incomingSource()
+	c.audio = c.newAudio(source)
+	c.audio.config.Listen = listen
 	c.recogniseCheck(req)
 	c.respondWith = d.Headers
 	if offer := sdpOf(req); offer != nil {
@@ -123,7 +124,7 @@ func (c *call) accept(i *invitation, contact sip.Uri) (int, error) {
 
 // capable are the headers that tell what the line can do.
 func (c *call) capable() []sip.Header {
-	return []sip.Header{list("Allow", allow(c.opts)), sip.NewHeader("Accept", mediaSDP)}
+	return []sip.Header{list("Allow", allow(c.opts)), list("Supported", supported(c.opts)), sip.NewHeader("Accept", mediaSDP)}
 }
 
 // refuse ends a call that was not answered with a response of ours.

@@ -38,6 +38,10 @@ func (c *call) within(d *dialog, req *sip.Request, tx sip.ServerTransaction) *si
 	case req.Method == sip.BYE:
 		c.byed(d, req, tx)
 		return nil
+	case req.Method == sip.NOTIFY:
+		return c.notified(req) // subscriptions outlive the BYE (RFC 5057)
+	case req.Method == sip.SUBSCRIBE && c.opts.follows():
+		return c.resubscribed(req)
 	case c.rec.State == Ended:
 		return reply(req, 481)
 	}
@@ -46,6 +50,8 @@ func (c *call) within(d *dialog, req *sip.Request, tx sip.ServerTransaction) *si
 		return c.reinvited(req, tx)
 	case sip.UPDATE:
 		return c.updated(req)
+	case sip.REFER:
+		return c.referred(d, req, tx)
 	case sip.INFO:
 		return c.informed(req)
 	case sip.OPTIONS:

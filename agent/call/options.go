@@ -90,6 +90,10 @@ type Options struct {
 	Budget *Budget
 	// NoAnswer is how long an incoming call rings; 0 = DefaultNoAnswer.
 	NoAnswer time.Duration
+	// Servers are the addresses of the line's server, as far as they are known now; nil = none.
+	Servers func() []netip.AddrPort
+	// Dial places calls for who may send the line's elsewhere (Transfers); nil = Set.Dial.
+	Dial func(ctx context.Context, d Dial) (id string, err error)
 	// OpenMedia opens a call's audio; nil = media.Open.
 	OpenMedia func(media.Config) (Media, error)
 	// OnChange is told every change of a call, in order per call, from the
@@ -124,4 +128,6 @@ type Dial struct {
 	DialAction string `json:"dialAction,omitempty"`
 	// Placement is what was decided on the call already (Set.Route); nil = nothing.
 	Placement *treatment.Placement `json:"-"`
+
+	errand *errand // what it is placed for; nil = whoever asked of this agent
 }

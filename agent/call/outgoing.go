@@ -53,6 +53,7 @@ func (c *call) dial(d Dial, target sip.Uri) {
 		dial: d, target: target, auth: c.authorizer(),
 		early: make(map[string]*dialog), acks: make(map[string]*sip.Request),
 	}
+	d.errand.prepare(c)
 	c.box.post(c.locate)
 }
 
@@ -121,6 +122,7 @@ func (c *call) newInvite(contact sip.Uri) *sip.Request {
 	addHeaders(req, t.dial.Headers)
 	c.rec.Treatment = append(c.rec.Treatment, sayWhoCalls(req, a, c.opts.Link, c.tag)...)
 	addCheck(req, t.dial.Check)
+	t.dial.errand.head(req)
 	setSDP(req, c.audio.offer())
 	return req
 }

@@ -124,6 +124,12 @@ type Record struct {
 	SoundSeconds float64 `json:"soundSeconds,omitempty"`
 	// RecordCall: a rewriting rule wants the call recorded.
 	RecordCall bool `json:"recordCall,omitempty"`
+	// Transfer is what became of sending the call elsewhere; absent unless somebody asked for that.
+	Transfer *TransferStatus `json:"transfer,omitempty"`
+	// ReferredBy is the id of the call whose other side asked for this one (REFER),
+	// Replaces of the one whose place this one took.
+	ReferredBy string `json:"referredBy,omitempty"`
+	Replaces   string `json:"replaces,omitempty"`
 	// URL that a dial action opens instead of a call; it is told, not fetched.
 	URL string `json:"url,omitempty"`
 	// Treatment explains, step by step, what was done with a call: with an incoming

@@ -29,6 +29,12 @@ func (s *Set) HandleRequest(req *sip.Request, tx sip.ServerTransaction) {
 		s.respond(tx, reply(req, 200)) // what Allow promises (RFC 3428 §7)
 	case slices.Contains([]sip.RequestMethod{sip.BYE, sip.CANCEL, sip.INFO, sip.UPDATE, sip.PRACK}, req.Method):
 		s.respond(tx, reply(req, 481))
+	case req.Method == sip.REFER && s.options().follows():
+		s.respond(tx, reply(req, 403)) // outside a call nobody has paid for one yet
+	case req.Method == sip.SUBSCRIBE && s.options().follows():
+		s.respond(tx, reply(req, 489, sip.NewHeader("Allow-Events", eventRefer)))
+	case req.Method == sip.NOTIFY:
+		s.respond(tx, reply(req, 481))
 	default:
 		s.respond(tx, reply(req, 405, list("Allow", s.Allow())))
 	}
@@ -51,6 +57,10 @@ func (s *Set) within(req *sip.Request, tx sip.ServerTransaction, tag string) {
 func (s *Set) invited(req *sip.Request, tx sip.ServerTransaction) {
 	if res := screen(req, s.Supported()); res != nil {
 		s.respond(tx, res)
+		return
+	}
+	if len(req.GetHeaders("Replaces")) > 0 {
+		s.replace(req, tx)
 		return
 	}
 	c, decision := s.admit(req)
@@ -151,7 +161,8 @@ func (s *Set) turnAway(c *call, req *sip.Request, tx sip.ServerTransaction, d tr
 
 // capable are the headers that tell what a line can do (RFC 3261 §11.2).
 func (s *Set) capable() []sip.Header {
-	return []sip.Header{list("Allow", s.Allow()), sip.NewHeader("Accept", mediaSDP)}
+	o := s.options()
+	return []sip.Header{list("Allow", allow(o)), list("Supported", supported(o)), sip.NewHeader("Accept", mediaSDP)}
 }
 
 func (s *Set) respond(tx sip.ServerTransaction, res *sip.Response) {

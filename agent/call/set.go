@@ -125,12 +125,19 @@ func (s *Set) options() Options {
 func (s *Set) Supported() []string { return supported(s.options()) }
 
 // supported are the option tags of what is in other RFCs and a line does all the same.
-func supported(Options) []string {
-	return nil
+func supported(o Options) []string {
+	tags := []string{"replaces"}
+	if o.follows() {
+		tags = append(tags, "norefersub")
+	}
+	return tags
 }
 
 func allow(o Options) []sip.RequestMethod {
-	methods := []sip.RequestMethod{sip.INVITE, sip.ACK, sip.CANCEL, sip.BYE, sip.OPTIONS, sip.INFO, sip.UPDATE}
+	methods := []sip.RequestMethod{sip.INVITE, sip.ACK, sip.CANCEL, sip.BYE, sip.OPTIONS, sip.INFO, sip.UPDATE, sip.NOTIFY}
+	if o.follows() {
+		methods = append(methods, sip.REFER, sip.SUBSCRIBE)
+	}
 	if o.Account.AllowMessage {
 		methods = append(methods, sip.MESSAGE)
 	}

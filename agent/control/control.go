@@ -23,6 +23,8 @@ type Agent interface {
 	Dial(ctx context.Context, d Dial) (id string, err error)
 	// Call gives the record of a call; ErrNoCall when there is none.
 	Call(id string) (call.Record, error)
+	// Transfer asks the other side of a call to call somebody else.
+	Transfer(id string, t call.Transfer) error
 	// Hangup ends a call.
 	Hangup(id string) error
 }

@@ -30,6 +30,7 @@ type pretender struct {
 	err      error
 	dialled  []Dial
 	hungUp   []string
+	moved    []string
 }
 
 func (p *pretender) Ready() (bool, string) { return p.notReady == "", p.notReady }
@@ -69,6 +70,11 @@ func (p *pretender) Call(id string) (call.Record, error) {
 
 func (p *pretender) Hangup(id string) error {
 	p.hungUp = append(p.hungUp, id)
+	return p.err
+}
+
+func (p *pretender) Transfer(id string, t call.Transfer) error {
+	p.moved = append(p.moved, id+" to "+t.To+" for "+t.Replaces)
 	return p.err
 }
 
@@ -214,6 +220,31 @@ func TestRefusalsAndTheirCodes(t *testing.T) {
 		}
 		if len(agent.dialled) > 0 {
 			t.Errorf("%s: a call was placed", c.says)
+		}
+	}
+}
+
+func TestACallIsTransferred(t *testing.T) {
+	for body, want := range map[string]struct {
+		err  error
+		code int
+		said string
+	}{
+		`{"to":"bob"}`:                      {nil, 202, "call-1 to bob for "},
+		`{"replaces":"call-2"}`:             {nil, 202, "call-1 to  for call-2"},
+		`{}`:                                {nil, 400, ""},
+		`{"to":"bob","seconds":1}`:          {nil, 400, ""},
+		`{"to":"bob","replaces":"nothing"}`: {call.ErrNoCall, 404, "call-1 to bob for nothing"},
+		`{"to":"112"}`:                      {call.ErrRefused, 403, "call-1 to 112 for "},
+		`{"to":"carol"}`:                    {call.ErrNotNow, 409, "call-1 to carol for "},
+	} {
+		agent := &pretender{}
+		if want.err != nil {
+			agent.err = fmt.Errorf("%w: because", want.err)
+		}
+		code, answer := ask(t, "POST", serve(t, Options{Agent: agent, Control: true})+"/calls/call-1/transfer", body)
+		if said := strings.Join(agent.moved, ", "); code != want.code || said != want.said {
+			t.Errorf("%s: %d %s, the agent was told %q; want %d and %q", body, code, answer, said, want.code, want.said)
 		}
 	}
 }

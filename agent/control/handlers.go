@@ -49,6 +49,13 @@ func control(mux *http.ServeMux, agent Agent) {
 		}
 		writeJSON(w, http.StatusOK, record)
 	})
+	mux.HandleFunc("POST /calls/{id}/transfer", func(w http.ResponseWriter, r *http.Request) {
+		if err := transfer(r, agent); err != nil {
+			writeError(w, err)
+			return
+		}
+		w.WriteHeader(http.StatusAccepted)
+	})
 	mux.HandleFunc("DELETE /calls/{id}", func(w http.ResponseWriter, r *http.Request) {
 		if err := agent.Hangup(r.PathValue("id")); err != nil {
 			writeError(w, err)
@@ -58,17 +65,37 @@ func control(mux *http.ServeMux, agent Agent) {
 	})
 }
 
-// dial reads a request to call and passes it on. A field it does not know is a
-// mistake: a mistyped limit must not be ignored.
-func dial(r *http.Request, agent Agent) (string, error) {
-	var d Dial
+// read reads the body of a request. A field it does not know is a mistake: a
+// mistyped limit must not be ignored.
+func read(r *http.Request, into any) error {
 	decoder := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&d); err != nil {
-		return "", badRequest{fmt.Errorf("body: %w", err)}
+	if err := decoder.Decode(into); err != nil {
+		return badRequest{fmt.Errorf("body: %w", err)}
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return "", badRequest{errors.New("body: more than one JSON value")}
+		return badRequest{errors.New("body: more than one JSON value")}
+	}
+	return nil
+}
+
+// transfer reads a request to transfer a call and passes it on.
+func transfer(r *http.Request, agent Agent) error {
+	var t call.Transfer
+	if err := read(r, &t); err != nil {
+		return err
+	}
+	if t.To == "" && t.Replaces == "" {
+		return badRequest{errors.New("to: whom shall the other side call?")}
+	}
+	return agent.Transfer(r.PathValue("id"), t)
+}
+
+// dial reads a request to call and passes it on.
+func dial(r *http.Request, agent Agent) (string, error) {
+	var d Dial
+	if err := read(r, &d); err != nil {
+		return "", err
 	}
 	switch {
 	case d.Line == "":
@@ -100,6 +127,7 @@ var kinds = []struct {
 	{ErrSuspended, http.StatusConflict, "Suspended"},
 	{call.ErrDraining, http.StatusConflict, "Draining"},
 	{call.ErrClosed, http.StatusConflict, "Draining"},
+	{call.ErrNotNow, http.StatusConflict, "NotPossibleNow"},
 	{call.ErrTooMany, http.StatusTooManyRequests, "TooManyCalls"},
 	{call.ErrRefused, http.StatusForbidden, "DestinationRefused"},
 	{call.ErrUnconfirmed, http.StatusConflict, "NotConfirmed"},
