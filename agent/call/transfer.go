@@ -33,6 +33,7 @@ type Counterpart struct {
 	id       string
 	uri      string // of its other side
 	replaced replaced
+	over     func(why string) // ends it, should it still be up
 }
 
 // TransferState is how far a transfer is.
@@ -80,6 +81,7 @@ func (t *TransferStatus) reached(code int, reason string) {
 type asking struct {
 	first    uint32 // the CSeq it was sent with; NOTIFYs may name a later one
 	accepted bool
+	instead  *Counterpart // the call whose place is taken; nil = none
 }
 
 // Transfer asks the other side of a call to call somebody else; the call's record
@@ -147,7 +149,10 @@ func (c *call) counterpart() *Counterpart {
 	if tag == "" {
 		tag = "0"
 	}
-	return &Counterpart{id: c.rec.ID, uri: uri.String(), replaced: replaced{callID: d.callID, toTag: tag, fromTag: d.localTag}}
+	return &Counterpart{
+		id: c.rec.ID, uri: uri.String(), replaced: replaced{callID: d.callID, toTag: tag, fromTag: d.localTag},
+		over: func(why string) { c.box.post(func() { c.hangup(goodbye{End: End{Reason: why, By: Local}}) }) },
+	}
 }
 
 // transferTarget is where the other side is sent, after the rules and behind the
@@ -216,7 +221,7 @@ func (c *call) transfer(target sip.Uri, p *Counterpart) error {
 	self := c.opts.Link.URI(a.Username, a.Host)
 	req.AppendHeader(sip.NewHeader("Refer-To", "<"+uri+">"))
 	req.AppendHeader(sip.NewHeader("Referred-By", "<"+self.String()+">"))
-	c.transfers.asking = &asking{first: req.CSeq().SeqNo}
+	c.transfers.asking = &asking{first: req.CSeq().SeqNo, instead: p}
 	c.alarms.set(alarmTransfer, referTime)
 	c.note("transfer: the other side is asked to call " + c.rec.Transfer.To)
 	c.ask(c.dialog, req, c.askedToCall)
@@ -293,11 +298,18 @@ func (c *call) heardOf(code int, reason string, last bool) {
 
 // transferOver is the end of a transfer. When it succeeded the other side talks to
 // somebody else, and the call is over; else it goes on.
+//
+// The call whose place was to be taken is over then, too: whoever is there has hung up
+// already, unless one of the two does not know Replaces.
 func (c *call) transferOver(code int, reason string) {
+	instead := c.transfers.asking.instead
 	c.transfers.asking = nil
 	c.alarms.stop(alarmTransfer)
 	c.transferred(func(t *TransferStatus) { t.reached(code, reason) })
 	if t := c.rec.Transfer; t.State == Succeeded {
+		if instead != nil {
+			instead.over("handed over to the other side of call " + c.rec.ID)
+		}
 		c.hangup(goodbye{End: End{Reason: "transferred to " + clip(t.To), By: Local}})
 		return
 	}

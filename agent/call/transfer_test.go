@@ -178,6 +178,28 @@ func TestAttendedTransfer(t *testing.T) {
 	})
 }
 
+// TestAttendedTransferToWhoDoesNotKnowReplaces: the target got a new call instead,
+// and nobody but us ends the one that it has with us.
+func TestAttendedTransferToWhoDoesNotKnowReplaces(t *testing.T) {
+	simulate(t, nil, func(b *bench) {
+		invite := b.talk(call.Dial{})
+		first := b.record().ID
+		second := b.dial(call.Dial{To: "3000"})
+		b.net.requests("INVITE")[1].respond(200, "OK", "target", answered()...)
+		if err := b.set.Transfer(first, call.Transfer{To: "3001", Replaces: second}); err != nil {
+			b.t.Fatal(err)
+		}
+		b.net.only("REFER").respond(202, "Accepted", "callee")
+		b.tell(invite, 1, "terminated", "200 OK")
+		for _, bye := range b.net.requests("BYE") {
+			bye.respond(200, "OK", "")
+		}
+		if r, _ := b.set.Record(second); r.End == nil || r.End.Reason != "handed over to the other side of call "+first {
+			b.t.Errorf("%+v", r)
+		}
+	})
+}
+
 func TestTransfersThatAreNotAskedFor(t *testing.T) {
 	simulate(t, nil, func(b *bench) {
 		invite := b.talk(call.Dial{})

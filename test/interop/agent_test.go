@@ -148,6 +148,9 @@ type record struct {
 	Treatment  []string
 	RemoteName string
 	Anonymous  bool
+
+	Transfer             *transferStatus
+	ReferredBy, Replaces string
 }
 
 type status struct {
