@@ -25,6 +25,7 @@ type incarnation struct {
 	reg      registration.Binding
 	calls    *call.Set
 	socket   *socket
+	reach    ua.Reach // what reg has learned
 	unbind   func()
 	retired  atomic.Bool
 	started  bool      // reg runs; the line's goroutine owns it
@@ -116,7 +117,7 @@ func (in *incarnation) registrationConfig(l *line) registration.Config {
 		Registrar:       a.Host,
 		Proxy:           serverHostPort(a),
 		Route:           outboundProxy(a) != "",
-		Link:            t.link(),
+		Link:            in.link(),
 		AuthUsername:    a.DigestUsername(),
 		Password:        ua.Secret(a.Password),
 		Expires:         time.Duration(a.Expires) * time.Second,
@@ -126,6 +127,8 @@ func (in *incarnation) registrationConfig(l *line) registration.Config {
 		Slot:            in.identity.slot,
 		KeepAlive:       keepsAlive(t),
 		KeepAlivePeriod: time.Duration(a.KeepAlivePeriod) * time.Second,
+		ContactAddress:  registration.ContactAddress(a.ContactIP),
+		Forced:          forcedContact(a),
 		Headers:         registerHeaders(a),
 		Gate:            l.env.gate,
 		Qualifier:       l.env.qualifier,
@@ -144,7 +147,7 @@ func (in *incarnation) callOptions(l *line) call.Options {
 		Server:       in.reg.Server,
 		Servers:      in.reg.Servers,
 		Dial:         l.dial,
-		Link:         t.link(),
+		Link:         in.link(),
 		Route:        outboundProxy(t.Account),
 		Nonces:       in.reg.Nonces(),
 		Network:      t.settings.network.Type,
@@ -187,6 +190,19 @@ func (t *target) link() ua.Link {
 	l := linkOf(t.Account)
 	l.Trust = trustOf(t)
 	return l
+}
+
+// link is the target's, with what the line's registration teaches.
+func (in *incarnation) link() ua.Link {
+	l := in.target.Load().link()
+	l.Reach = &in.reach
+	return l
+}
+
+// forcedContact is the address of contactIP=static; the zero value, none.
+func forcedContact(a *account.Account) netip.Addr {
+	addr, _ := netip.ParseAddr(a.ForcedContact) // the account has been validated
+	return addr
 }
 
 // registerHeaders are the account's extra headers that a REGISTER carries.

@@ -22,6 +22,8 @@ type ear struct {
 	mu    sync.Mutex
 	heard map[string]string // by method: the server's name, the transport and the Route of the first
 	text  map[string]string // and all of it; a keepalive's method is ""
+	from  map[string]string // and where it came from, by UDP
+	sees  string            // what Via's rport becomes in answers; "" = it stays
 }
 
 func newEar(t *testing.T, name string) *ear {
@@ -34,7 +36,7 @@ func newEar(t *testing.T, name string) *ear {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &ear{name: name, at: u.LocalAddr().String(), heard: map[string]string{}, text: map[string]string{}}
+	e := &ear{name: name, at: u.LocalAddr().String(), heard: map[string]string{}, text: map[string]string{}, from: map[string]string{}}
 	var work sync.WaitGroup
 	work.Go(func() {
 		buf := make([]byte, 65536)
@@ -43,7 +45,7 @@ func newEar(t *testing.T, name string) *ear {
 			if err != nil {
 				return
 			}
-			if answer := e.hear(string(buf[:n]), "udp"); answer != "" {
+			if answer := e.hear(string(buf[:n]), "udp", from.String()); answer != "" {
 				_, _ = u.WriteToUDPAddrPort([]byte(answer), from)
 			}
 		}
@@ -72,14 +74,14 @@ func (e *ear) listen(c net.Conn) {
 		if err != nil {
 			return
 		}
-		if answer := e.hear(string(buf[:n]), "tcp"); answer != "" {
+		if answer := e.hear(string(buf[:n]), "tcp", ""); answer != "" {
 			_, _ = c.Write([]byte(answer))
 		}
 	}
 }
 
 // hear notes a request and gives the answer to it.
-func (e *ear) hear(message, over string) string {
+func (e *ear) hear(message, over, from string) string {
 	method, _, _ := strings.Cut(strings.TrimSpace(message), " ")
 	said := e.name + " by " + over
 	if route := routeOf.FindStringSubmatch(message); route != nil {
@@ -88,7 +90,7 @@ func (e *ear) hear(message, over string) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.heard[method] == "" {
-		e.heard[method], e.text[method] = said, message
+		e.heard[method], e.text[method], e.from[method] = said, message, from
 	}
 	status := map[string]string{"REGISTER": "200 OK", "OPTIONS": "200 OK", "INVITE": "486 Busy Here"}[method]
 	if status == "" {
@@ -97,7 +99,12 @@ func (e *ear) hear(message, over string) string {
 	answer := "SIP/2.0 " + status + "\r\n"
 	for line := range strings.SplitSeq(message, "\r\n") {
 		switch name, _, _ := strings.Cut(line, ":"); name {
-		case "Via", "From", "Call-ID", "CSeq", "Contact", "Expires":
+		case "Via":
+			if e.sees != "" {
+				line = strings.Replace(line, ";rport", e.sees, 1)
+			}
+			answer += line + "\r\n"
+		case "From", "Call-ID", "CSeq", "Contact", "Expires":
 			answer += line + "\r\n"
 		case "To":
 			answer += line + ";tag=ear\r\n"
@@ -164,6 +171,46 @@ func TestNodesShapeTheRegister(t *testing.T) {
 		}
 	}
 }
+
+// Under which address others are told to reach the line: in Contact and Via, of calls
+// too. This host has 127.0.0.1, and the server sees another.
+func TestNodesShapeTheContact(t *testing.T) {
+	for nodes, want := range map[string]string{
+		"": "127.0.0.1:own",
+		"<contactIP>internal</contactIP><forcedContact>198.51.100.9</forcedContact>": "127.0.0.1:own",
+		"<contactIP>static</contactIP><forcedContact>198.51.100.9</forcedContact>":   "198.51.100.9:own",
+		"<contactIP>external</contactIP>":                                            "203.0.113.7:40000",
+	} {
+		server := newEar(t, "server")
+		server.sees = ";received=203.0.113.7;rport=40000"
+		g := start(t, map[string]string{"alice.xml": lineXML("alice", server.at, nodes)})
+		registered := ""
+		g.await("the address is registered", func(lines map[string]delivery.LineReport) bool {
+			registered = lines["alice"].Contact
+			return strings.Contains(lines["alice"].Contact, "@"+strings.Split(want, ":")[0]+":")
+		})
+		if _, err := g.Dial(t.Context(), control.Dial{Line: "alice", Dial: call.Dial{To: "bob"}}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() bool { return server.first("INVITE") != "" })
+		_, text := server.whole("INVITE")
+		server.mu.Lock()
+		own := strings.TrimPrefix(server.from["INVITE"], "127.0.0.1")
+		server.mu.Unlock()
+		for what, said := range map[string][]string{
+			"Contact": contactSaid.FindStringSubmatch(text), "Via": sentByOf.FindStringSubmatch(text), "Contact registered": contactSaid.FindStringSubmatch("Contact: <" + registered + ">"),
+		} {
+			if want := strings.Replace(want, ":own", own, 1); len(said) == 0 || said[1] != want {
+				t.Errorf("%s: %s %q, want %s", nodes, what, said, want)
+			}
+		}
+	}
+}
+
+var (
+	sentByOf    = regexp.MustCompile(`(?m)^Via: SIP/2.0/UDP ([^;]*);`)
+	contactSaid = regexp.MustCompile(`(?m)^Contact: *<sip:[^@]*@([^;>]*)`)
+)
 
 // Keepalives go out where keepAlive asks for them, every keepAlivePeriod.
 func TestNodesShapeTheKeepalives(t *testing.T) {

@@ -17,14 +17,15 @@ type view struct {
 	// report is the hub's as well: most of what is known of a line is kept once.
 	report             *delivery.LineReport
 	account            *account.Account
-	public             string // our address as the server sees it
+	public             string            // our address as the server sees it
+	way                *registration.Way // nil = the registrar said nothing of it
 	expiresAt, retryAt time.Time
 }
 
 // status is all that is shown of the line.
 func (v *view) status() control.LineStatus {
 	r, a := v.report, v.account
-	return control.LineStatus{
+	status := control.LineStatus{
 		Name: r.Name, Title: a.Title, AOR: "sip:" + a.Username + "@" + a.Host,
 		State: r.State, Since: r.Since, Slot: r.Slot,
 		Server: r.Server, Contact: r.Contact, Public: v.public, ExpiresAt: v.expiresAt, GrantedSeconds: r.GrantedSeconds,
@@ -32,6 +33,10 @@ func (v *view) status() control.LineStatus {
 		DrainState: r.DrainState, ActiveCalls: r.ActiveCalls,
 		ConfigHash: r.ConfigHash, EffectiveHash: r.EffectiveHash, Certificates: r.Certificates,
 	}
+	if w := v.way; w != nil {
+		status.Path, status.ServiceRoute, status.AssociatedURIs, status.Outbound = w.Path, w.ServiceRoute, w.Associated, w.Outbound
+	}
+	return status
 }
 
 // shown is the report that was published last; zero when none is.
@@ -78,7 +83,7 @@ func (l *line) publish(o order) {
 	if len(r.Certificates) > 0 {
 		l.env.expiry.note(l.log(), r.Certificates, r.Server, time.Now())
 	}
-	l.show(&view{report: r, account: l.applied.Account, public: s.Public, expiresAt: s.ExpiresAt, retryAt: s.Retry})
+	l.show(&view{report: r, account: l.applied.Account, public: s.Public, way: s.Way, expiresAt: s.ExpiresAt, retryAt: s.Retry})
 }
 
 // unregistered is the status of a line that is not to be registered.

@@ -387,5 +387,5 @@ func (c *call) contact(peer netip.AddrPort) (sip.Uri, netip.Addr, error) {
 		return sip.Uri{}, addr, err
 	}
 	at := netip.AddrPortFrom(addr, uint16(c.opts.Endpoint.Port()))
-	return c.opts.Link.Contact(c.opts.ContactUser, at), addr, nil
+	return c.opts.Link.DialogContact(c.opts.ContactUser, at), addr, nil
 }

@@ -71,7 +71,7 @@ type Options struct {
 	// (registration.Registration.Server).
 	Server func(ctx context.Context) (ua.Candidate, error)
 	// Route is the host[:port] of an outbound proxy to name in a Route header
-	// of new calls; "" = none.
+	// of new calls (Link.Routes); "" = none.
 	Route string
 	// Nonces shared with the line's registration; nil = own.
 	Nonces *ua.NonceCache

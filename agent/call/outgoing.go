@@ -105,8 +105,8 @@ func (c *call) newInvite(contact sip.Uri) *sip.Request {
 	a := c.opts.Account
 	t := c.attempt
 	req := sip.NewRequest(sip.INVITE, t.target)
-	if c.opts.Route != "" {
-		req.AppendHeader(&sip.RouteHeader{Address: c.opts.Link.Route(c.opts.Route)})
+	for _, route := range c.opts.Link.Routes(c.opts.Route) {
+		req.AppendHeader(&sip.RouteHeader{Address: route})
 	}
 	callID := sip.CallIDHeader(c.rec.CallID)
 	req.AppendHeader(&sip.FromHeader{}) // sayWhoCalls knows it once the other headers are there

@@ -105,8 +105,14 @@ type LineStatus struct {
 	// Server as host:port/transport.
 	Server string `json:"server"`
 	// Contact URI registered, Public our address as the server sees it.
-	Contact        string             `json:"contact"`
-	Public         string             `json:"public,omitempty"`
+	Contact string `json:"contact"`
+	Public  string `json:"public,omitempty"`
+	// Path to the line, ServiceRoute of its requests and its AssociatedURIs, as the
+	// registrar said; Outbound: it keeps the flow the line registered over (RFC 5626).
+	Path           []string           `json:"path,omitempty"`
+	ServiceRoute   []string           `json:"serviceRoute,omitempty"`
+	AssociatedURIs []string           `json:"associatedUris,omitempty"`
+	Outbound       bool               `json:"outbound,omitempty"`
 	ExpiresAt      time.Time          `json:"expiresAt,omitzero"`
 	GrantedSeconds int                `json:"grantedSeconds,omitempty"`
 	LastCode       int                `json:"lastCode"`

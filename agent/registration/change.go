@@ -23,6 +23,7 @@ func compare(a, b Config) change {
 		a.Instance != b.Instance, a.RInstance != b.RInstance, a.Slot != b.Slot:
 		return relocate
 	case a.AuthUsername != b.AuthUsername, a.Password != b.Password, a.Expires != b.Expires, retrusted,
+		a.ContactAddress != b.ContactAddress, a.Forced != b.Forced,
 		a.AOR.Display != b.AOR.Display, !slices.Equal(a.Headers, b.Headers):
 		return reregister
 	case a.KeepAlive != b.KeepAlive, a.KeepAlivePeriod != b.KeepAlivePeriod, a.Name != b.Name, a.Log != b.Log:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -28,6 +29,8 @@ type exchange struct {
 	trail   []string       // of redirections: where this has been
 	nonces  *ua.NonceCache // of the server this asks
 	turn    *turn
+	at      netip.AddrPort // for Contact and Via; zero = the socket's
+	plain   bool           // without RFC 5626, which a proxy on the way does not know
 	// impatient: others are there to be tried if the one that is asked is silent.
 	impatient bool
 }
@@ -138,15 +141,18 @@ func (x *exchange) attempt(ctx context.Context, server ua.Candidate, j job) (o *
 	}
 	how := undecided
 	defer func() { pass.over(how) }()
-	uri := contactURI(x.cfg, local, x.ep.Port())
-	res, why, err := x.send(ctx, pass, server, x.contacts(j, uri), j.ask)
+	if !x.at.IsValid() {
+		x.at = netip.AddrPortFrom(local, uint16(x.ep.Port()))
+	}
+	res, why, err := x.send(ctx, pass, server, j)
 	switch {
 	case err != nil:
 		return failure(err, x.cfg, server.String()), true
 	case !res.IsSuccess():
 		o, next = rejection(res, x.cfg, why), res.StatusCode == sip.StatusServiceUnavailable
 	default:
-		o = x.success(res, uri, j)
+		o = x.success(res, j)
+		o.local = local
 	}
 	switch {
 	case res.IsSuccess():
@@ -160,7 +166,8 @@ func (x *exchange) attempt(ctx context.Context, server ua.Candidate, j job) (o *
 }
 
 // contacts are the Contact values the job's REGISTER carries.
-func (x *exchange) contacts(j job, uri sip.Uri) []string {
+func (x *exchange) contacts(j job) []string {
+	uri := contactURI(x.cfg, x.at)
 	if len(j.clear) > 0 {
 		values := make([]string, len(j.clear))
 		for i, c := range j.clear {
@@ -174,15 +181,18 @@ func (x *exchange) contacts(j job, uri sip.Uri) []string {
 			uri = was
 		}
 	}
-	return []string{contactValue(x.cfg, uri, j.ask)}
+	return []string{contactValue(x.cfg, uri, j.ask, x.plain)}
 }
 
 // success reads a 2xx.
-func (x *exchange) success(res *sip.Response, uri sip.Uri, j job) *outcome {
+func (x *exchange) success(res *sip.Response, j job) *outcome {
+	uri := contactURI(x.cfg, x.at)
 	o := &outcome{code: res.StatusCode, reason: statusLine(res), public: publicAddress(res), contact: strings.Clone(uri.String())} // which has room for more
 	if j.ask == 0 {
 		return o
 	}
+	o.way = readWay(res)
+	o.elsewhere = x.cfg.ContactAddress == External && o.public != "" && o.public != x.at.String()
 	o.granted, o.leftovers = readBindings(res, own{
 		uri: uri, instance: x.cfg.Instance, rinstance: x.cfg.RInstance, public: o.public,
 	}, j.ask)
@@ -194,8 +204,9 @@ func (x *exchange) success(res *sip.Response, uri sip.Uri, j job) *outcome {
 
 // send sends a REGISTER, whose turn it is, and answers its challenges. why says
 // what kept it from answering the challenge of the response it gives.
-func (x *exchange) send(ctx context.Context, leave *pass, server ua.Candidate, contacts []string, ask time.Duration) (res *sip.Response, why, err error) {
-	req := buildRegister(x.cfg, x.registration.tag, x.registration.nextSerial(), contacts, ask)
+func (x *exchange) send(ctx context.Context, leave *pass, server ua.Candidate, j job) (res *sip.Response, why, err error) {
+	req := buildRegister(x.cfg, x.registration.tag, x.registration.nextSerial(), x.contacts(j), j.ask, x.plain)
+	server.Via = x.via()
 	server.Aim(req)
 	session := x.cfg.credentials().Session(x.nonces)
 	session.Prepare(req)
@@ -215,6 +226,12 @@ func (x *exchange) send(ctx context.Context, leave *pass, server ua.Candidate, c
 			return nil, nil, err
 		}
 		number(challenged, x.cfg, x.registration.nextSerial())
+		if x.seen(res) && j.ask > 0 {
+			server.Via = x.via()
+			server.Aim(challenged)
+			challenged.RemoveHeader("Contact")
+			challenged.AppendHeader(sip.NewHeader("Contact", x.contacts(j)[0]))
+		}
 		req = challenged
 	}
 }

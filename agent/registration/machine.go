@@ -54,6 +54,14 @@ type state struct {
 	held bool
 	// retry is when the next attempt is due, while waiting.
 	retry time.Time
+	// plain: without RFC 5626, since a proxy on the way does not know it.
+	plain bool
+	// outbound: the last binding was to a flow.
+	outbound bool
+	// shaky flows in a row ended before they had proved to be any good.
+	shaky int
+	// corrections in a row of the address that the Contact has.
+	corrections int
 }
 
 func (s state) bound(now time.Time) bool { return now.Before(s.expires) }
@@ -81,6 +89,7 @@ type event struct {
 	at      time.Time
 	dice    float64 // 0 ≤ dice < 1
 	outcome *outcome
+	proved  bool // lost: the flow was good for a time
 }
 
 // action is something the runner has to do.
@@ -120,6 +129,13 @@ const (
 	secondTry = 30 * time.Second
 	// mostLostWait bounds the wait after a lost connection.
 	mostLostWait = 2 * time.Second
+	// flowBase and mostFlowWait are base-time and max-time of RFC 5626 §4.5, where
+	// all flows (there is one) have failed.
+	flowBase     = 30 * time.Second
+	mostFlowWait = 30 * time.Minute
+	// mostCorrections of the Contact's address, one after the other: a NAT that
+	// shows another one each time is not to have us register all the time.
+	mostCorrections = 2
 	// mostHeldSpread keeps lines that were held back from asking in one moment.
 	mostHeldSpread = 5 * time.Second
 	// mostRetryAfter and mostMinExpires bound what a registrar can ask of us.
@@ -206,6 +222,11 @@ func onAnswer(s state, ev event) (state, []action) {
 		// round asks for more than the one before, so there is an end.
 		s.ask = o.minExpires
 		return s, []action{{do: register, ask: s.ask}}
+	case o.code == 439 && !s.plain:
+		// RFC 5626 §11.6: "First Hop Lacks Outbound Support"; §4.2.1 has the UA
+		// register without, if it likes.
+		s.plain = true
+		return s, []action{{do: register, ask: s.ask}}
 	}
 	return fail(s, ev)
 }
@@ -213,7 +234,14 @@ func onAnswer(s state, ev event) (state, []action) {
 func succeed(s state, ev event) (state, []action) {
 	o := ev.outcome
 	s.phase, s.shown, s.failures, s.last, s.held = registered, delivery.Registered, 0, o, false
-	s.expires = ev.at.Add(o.granted)
+	s.expires, s.outbound = ev.at.Add(o.granted), o.way.outbound()
+	if o.elsewhere && s.corrections < mostCorrections {
+		// The Contact leads to where we are not (contactIP): say it again, right.
+		s.phase = refreshing
+		s.corrections++
+		return s, []action{{do: register, ask: s.ask}}
+	}
+	s.corrections = 0
 	var actions []action
 	if len(o.leftovers) > 0 {
 		actions = append(actions, action{do: remove, leftovers: o.leftovers})
@@ -243,6 +271,9 @@ func fail(s state, ev event) (state, []action) {
 		s.shown = delivery.Unauthorized
 		s.failures++
 		after = refusedAfter(s.failures, ev.dice)
+	case s.outbound:
+		s.failures++
+		after = flowBackoff(s.failures, ev.dice)
 	default:
 		s.failures++
 		after = backoff(s.failures, ev.dice)
@@ -290,6 +321,8 @@ func onChanged(s state) (state, []action) {
 // onLost registers again over another connection, soon but not with everybody
 // else who was on this one (RFC 5626 §4.4: "If a flow fails, the UA … MUST …
 // form a new flow"; §4.5 has it wait at random). Until then no call gets here.
+// Where one flow after the other ends before it was any good, the pauses grow: with
+// RFC 5626 as §4.5 counts failures, else from the second on.
 // Any other phase has its own way to a REGISTER.
 func onLost(s state, ev event) (state, []action) {
 	if s.phase == waiting && s.held {
@@ -300,7 +333,16 @@ func onLost(s state, ev event) (state, []action) {
 		return s, nil
 	}
 	s.shown = delivery.Registering
-	return s, []action{{do: wake, after: scale(mostLostWait, ev.dice)}}
+	after := scale(mostLostWait, ev.dice)
+	switch s.shaky++; {
+	case ev.proved:
+		s.shaky = 0
+	case s.outbound:
+		after = flowBackoff(s.shaky, ev.dice)
+	case s.shaky > 1:
+		after = backoff(s.shaky, ev.dice)
+	}
+	return s, []action{{do: wake, after: after}}
 }
 
 // onReleased tries again at once what was given up for others' sake or for want
@@ -384,6 +426,12 @@ func refreshAfter(granted time.Duration, dice float64) time.Duration {
 // half, of a bound that doubles.
 func backoff(failures int, dice float64) time.Duration {
 	return scale(double(firstBackoff, mostBackoff, failures), 0.5+0.5*dice)
+}
+
+// flowBackoff is the wait after failures in a row to make a flow, RFC 5626 §4.5: of
+// min(max-time, base-time · 2^failures), "a uniform random time between 50 and 100%".
+func flowBackoff(failures int, dice float64) time.Duration {
+	return scale(double(2*flowBase, mostFlowWait, failures), 0.5+0.5*dice)
 }
 
 // refusedAfter is backoff for refused credentials, only slower.

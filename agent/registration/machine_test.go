@@ -33,6 +33,9 @@ var (
 	heldBack    = &outcome{problem: delivery.ProblemHeldBack, held: t0.Add(3 * time.Minute)}
 	relapsed    = &outcome{code: 401, problem: delivery.ProblemUnauthorized, relapse: true}
 	heldProven  = &outcome{problem: delivery.ProblemHeldBack, held: t0.Add(3 * time.Minute), proven: true}
+	lacking     = &outcome{code: 439, problem: delivery.ProblemRejected}
+	misplaced   = &outcome{code: 200, granted: 10 * time.Minute, elsewhere: true}
+	toAFlow     = &outcome{code: 200, granted: 10 * time.Minute, way: &Way{Outbound: true}}
 	heldAgain   = &outcome{problem: delivery.ProblemHeldBack, held: t0.Add(3 * time.Minute), denied: true}
 )
 
@@ -124,6 +127,17 @@ func transitions() []transition {
 		{"un-registered", state{phase: leaving}, done, removed, stopped, delivery.Disabled, []do{end}},
 		{"un-registering refused", state{phase: leaving}, done, refused, stopped, delivery.Disabled, []do{end}},
 		{"un-registering takes too long", state{phase: leaving}, due, nil, stopped, delivery.Disabled, []do{abandon, end}},
+
+		// RFC 5626 §4.2.1, §11.6: 439 (First Hop Lacks Outbound Support).
+		{"a proxy on the way does not know flows", state{phase: registering, shown: delivery.Registering}, done, lacking, registering, delivery.Registering, []do{register}},
+		{"nor does it know them at a refresh", state{phase: refreshing, expires: holds, shown: delivery.Registered}, done, lacking, refreshing, delivery.Registered, []do{register}},
+		{"439 to a REGISTER that asked for no flow", state{phase: registering, plain: true}, done, lacking, waiting, delivery.Error, []do{wake}},
+		{"registered to a flow", state{phase: registering}, done, toAFlow, registered, delivery.Registered, []do{wake}},
+
+		// RFC 3581, contactIP=external: the Contact is where the server sees us.
+		{"the server sees another address than the Contact has", state{phase: registering}, done, misplaced, refreshing, delivery.Registered, []do{register}},
+		{"and yet another one", state{phase: refreshing, expires: holds, corrections: 1, shown: delivery.Registered}, done, misplaced, refreshing, delivery.Registered, []do{register}},
+		{"another one each time", state{phase: refreshing, expires: holds, corrections: 2, shown: delivery.Registered}, done, misplaced, registered, delivery.Registered, []do{wake}},
 
 		// Kindness: the gate did not let it through, others having been refused.
 		{"held back at the start", state{phase: registering}, done, heldBack, waiting, delivery.Error, []do{wake}},
@@ -272,6 +286,38 @@ func TestWaits(t *testing.T) {
 				}
 				if !s.retry.Equal(t0.Add(actions[0].after)) {
 					t.Errorf("retry is shown as %s, want %s", s.retry, t0.Add(actions[0].after))
+				}
+			}
+		})
+	}
+}
+
+// Flows that end one after the other before they were any good, and those that cannot
+// be made, are waited for longer and longer: RFC 5626 §4.5, 50 to 100 % of
+// min(1800 s, 30 s · 2^failures), where the registrar keeps flows.
+func TestWaitsForAFlow(t *testing.T) {
+	for name, tt := range map[string]struct {
+		from           state
+		event          event
+		least, longest time.Duration
+	}{
+		"a good flow is made anew at once":                 {state{phase: registered, outbound: true, shaky: 5}, event{kind: lost, proved: true}, 0, mostLostWait},
+		"one that was never any good counts as a failure":  {state{phase: registered, outbound: true}, event{kind: lost}, 30 * time.Second, time.Minute},
+		"the third in a row":                               {state{phase: registered, outbound: true, shaky: 2}, event{kind: lost}, 2 * time.Minute, 4 * time.Minute},
+		"without RFC 5626 the first is nothing":            {state{phase: registered}, event{kind: lost}, 0, mostLostWait},
+		"the third in a row without it":                    {state{phase: registered, shaky: 2}, event{kind: lost}, 4 * time.Second, 8 * time.Second},
+		"a flow that cannot be made":                       {state{phase: retrying, outbound: true}, event{kind: done, outcome: silence}, 30 * time.Second, time.Minute},
+		"a flow that cannot be made for the fourth time":   {state{phase: retrying, outbound: true, failures: 3}, event{kind: done, outcome: icmp}, 4 * time.Minute, 8 * time.Minute},
+		"the longest wait is half an hour":                 {state{phase: retrying, outbound: true, failures: 30}, event{kind: done, outcome: icmp}, 15 * time.Minute, 30 * time.Minute},
+		"what the server asks for is better known than it": {state{phase: retrying, outbound: true, failures: 30}, event{kind: done, outcome: soon}, 5 * time.Second, 6 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, dice := range []float64{0, 0.3, 0.999} {
+				ev := tt.event
+				ev.at, ev.dice = t0, dice
+				_, actions := next(tt.from, ev)
+				if len(actions) != 1 || actions[0].do != wake || actions[0].after < tt.least || actions[0].after > tt.longest {
+					t.Errorf("dice %v: %+v, want %s to %s", dice, actions, tt.least, tt.longest)
 				}
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,9 @@ type outcome struct {
 	granted    time.Duration    // 2xx: time our Contact was given
 	contact    string           // 2xx: URI that is registered
 	public     string           // our address as the server saw it; "" = unknown
+	local      netip.Addr       // 2xx: our address as this host knows it
+	way        *Way             // 2xx: what else it says
+	elsewhere  bool             // 2xx: the server sees another address than the Contact has
 	minExpires time.Duration    // 423
 	retryAfter time.Duration
 	held       time.Time      // until when the gate does not let the line through

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -52,6 +53,8 @@ type ServerStatus struct {
 	Problem    delivery.Problem
 	// Failures are OPTIONS without an answer since it is used.
 	Failures uint64
+
+	public netip.AddrPort // ours, as the last answer has it
 }
 
 // watched is one server. Its qualifier locks it.
@@ -63,9 +66,11 @@ type watched struct {
 	timer   *time.Timer
 	due     time.Time // when it runs out
 	asking  bool
-	trunks  map[*Trunk]struct{}    // who is told of every change
-	missing map[*Registration]bool // who had no answer from it; whether another's will do
-	missed  time.Time              // since when there are any
+	lines   map[*Registration]struct{} // who is told of another address of ours
+	public  netip.AddrPort             // ours, as the server last saw it
+	trunks  map[*Trunk]struct{}        // who is told of every change
+	missing map[*Registration]bool     // who had no answer from it; whether another's will do
+	missed  time.Time                  // since when there are any
 }
 
 const (
@@ -209,11 +214,38 @@ func (q *Qualifier) period(w *watched) time.Duration {
 	return min(q.every, max(firstMissed, time.Since(w.missed)/missedPart))
 }
 
+// follow has a line told when the server sees us under another address.
+func (q *Qualifier) follow(w *watched, line *Registration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w.lines == nil {
+		w.lines = make(map[*Registration]struct{})
+	}
+	w.lines[line] = struct{}{}
+}
+
+// moved notes under which address the server sees us, and gives whom to tell that it
+// is another. A connection has another port each time: its end is all there is to
+// tell of it. The qualifier is locked.
+func (w *watched) moved(now netip.AddrPort) (before netip.AddrPort, who []*Registration) {
+	if !now.IsValid() || w.status.Server.Transport == ua.TCP || w.status.Server.Transport == ua.TLS {
+		return before, nil
+	}
+	if before, w.public = w.public, now; !before.IsValid() || before == now {
+		return before, nil
+	}
+	for line := range w.lines {
+		who = append(who, line)
+	}
+	return before, who
+}
+
 // forget a line that was told of a server, or would be.
 func (q *Qualifier) forget(w *watched, line *Registration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(w.missing, line)
+	delete(w.lines, line)
 }
 
 // join has a trunk told of every change of a server, until it leaves.
@@ -307,6 +339,7 @@ func (q *Qualifier) options(server ua.Candidate, host string, serial uint32, tim
 		s.Problem, s.LastReason = o.problem, o.reason
 		return s
 	}
+	s.public, _ = netip.ParseAddrPort(publicAddress(res)) // some do not say
 	s.Up, s.RTT, s.LastCode, s.LastReason = true, time.Since(began), res.StatusCode, statusLine(res)
 	return s
 }
@@ -357,7 +390,11 @@ func (q *Qualifier) learn(w *watched, heard ServerStatus) {
 		}
 		w.missing = nil
 	}
+	was, displaced := w.moved(heard.public)
 	q.mu.Unlock()
+	for _, line := range displaced {
+		line.readdressed(was, heard.public)
+	}
 	for _, line := range back {
 		line.release()
 	}

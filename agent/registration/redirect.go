@@ -53,6 +53,7 @@ func (x *exchange) follow(ctx context.Context, o *outcome, j job) *outcome {
 func (x *exchange) elsewhere(cfg Config) *exchange {
 	return &exchange{
 		ep: x.ep, cfg: cfg, registration: x.registration, turn: x.turn,
+		at: x.at, plain: x.plain,
 		nonces: &ua.NonceCache{}, trail: append(slices.Clone(x.trail), place(x.cfg)),
 	}
 }

@@ -32,7 +32,10 @@ type registrar struct {
 	silent    bool
 	code      int // answer this to everything
 	headers   []string
-	public    string // rewrites Via's received and rport
+	says      []string // in every 200
+	lacking   bool     // a proxy before it does not know flows
+	restless  bool     // the NAT before it shows another port each time
+	public    string   // rewrites Via's received and rport
 	bindings  map[string]map[string]binding
 	requests  []*sip.Request
 	forgetful bool           // keeps no requests
@@ -85,6 +88,8 @@ func (g *registrar) answer(req *sip.Request) *sip.Response {
 			algorithm = ", algorithm=" + g.algorithm
 		}
 		return g.respond(req, 401, "Unauthorized", fmt.Sprintf(`WWW-Authenticate: Digest realm="test", nonce="%s", qop="auth"%s`, g.nonce, algorithm))
+	case g.lacking && strings.Contains(req.GetHeader("Supported").Value(), "outbound"):
+		return g.respond(req, 439, "First Hop Lacks Outbound Support")
 	case g.stale:
 		g.stale = false
 		g.nonce += "x"
@@ -101,6 +106,9 @@ func (g *registrar) respond(req *sip.Request, code int, reason string, headers .
 	}
 	if g.public != "" && res.Via() != nil {
 		a := netip.MustParseAddrPort(g.public)
+		if g.restless {
+			g.public = netip.AddrPortFrom(a.Addr(), a.Port()+1).String()
+		}
 		res.Via().Params.Add("received", a.Addr().String())
 		res.Via().Params.Add("rport", strconv.Itoa(int(a.Port())))
 	}
@@ -168,7 +176,7 @@ func (g *registrar) save(req *sip.Request) *sip.Response {
 }
 
 func (g *registrar) list(req *sip.Request, aor string, now time.Time) *sip.Response {
-	res := g.respond(req, 200, "OK")
+	res := g.respond(req, 200, "OK", g.says...)
 	for uri, b := range g.bindings[aor] {
 		if now.After(b.expires) {
 			delete(g.bindings[aor], uri)
@@ -223,6 +231,10 @@ type fakeEndpoint struct {
 	lose       func(error) // ends the newest connection
 	keepalives []netip.AddrPort
 	guarded    int
+	local      netip.Addr // ours; zero = 10.244.0.7
+	probes     []func(netip.AddrPort, error)
+	probedAt   []time.Time
+	answers    bool // every probe at once
 }
 
 var serverAddr = netip.MustParseAddrPort("10.77.0.1:5060")
@@ -262,7 +274,22 @@ func (f *fakeEndpoint) lookups() int {
 }
 
 func (f *fakeEndpoint) LocalAddrFor(context.Context, netip.AddrPort) (netip.Addr, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.local.IsValid() {
+		return f.local, nil
+	}
 	return netip.MustParseAddr("10.244.0.7"), nil
+}
+
+// Probe keeps who waits for an answer.
+func (f *fakeEndpoint) Probe(_ ua.Candidate, result func(netip.AddrPort, error)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.probes, f.probedAt = append(f.probes, result), append(f.probedAt, time.Now())
+	if f.answers {
+		go result(netip.AddrPort{}, nil)
+	}
 }
 
 func (f *fakeEndpoint) Port() int { return 5060 }

@@ -60,6 +60,10 @@ type Config struct {
 	// KeepAlive sends a CRLF keepalive each KeepAlivePeriod (0 = 30 s).
 	KeepAlive       bool
 	KeepAlivePeriod time.Duration
+	// ContactAddress is what Contact and Via say; "" = Internal.
+	ContactAddress ContactAddress
+	// Forced is the address of Static.
+	Forced netip.Addr
 	// Headers are added to every REGISTER.
 	Headers []Header
 	// Gate is shared by the lines of an agent; nil = this line has its own. The
@@ -73,6 +77,16 @@ type Config struct {
 // Header of a request.
 type Header struct{ Name, Value string }
 
+// ContactAddress says which address others are told (contactIP).
+type ContactAddress string
+
+// The addresses.
+const (
+	Internal ContactAddress = "internal" // the socket's, as this host knows it
+	External ContactAddress = "external" // as the server sees it (RFC 3581)
+	Static   ContactAddress = "static"   // Config.Forced
+)
+
 func (c Config) defaults() Config {
 	if c.Registrar == "" {
 		c.Registrar = c.AOR.Host
@@ -85,6 +99,9 @@ func (c Config) defaults() Config {
 	}
 	if c.Slot == 0 {
 		c.Slot = 1
+	}
+	if c.ContactAddress == "" {
+		c.ContactAddress = Internal
 	}
 	if c.KeepAlivePeriod <= 0 {
 		c.KeepAlivePeriod = 30 * time.Second
@@ -126,6 +143,9 @@ type Status struct {
 	Contact string
 	// Public is our address as the server sees it (RFC 3581), "" when unknown.
 	Public string
+	// Way is what the registrar said of the way to the line and from it; nil =
+	// nothing, or there is no binding.
+	Way *Way
 	// ExpiresAt is when the binding ends unless refreshed; zero when there is none.
 	ExpiresAt      time.Time
 	GrantedSeconds int
@@ -147,6 +167,7 @@ type Endpoint interface {
 	Port() int
 	Do(ctx context.Context, req *sip.Request) (*sip.Response, error)
 	Keepalive(server ua.Candidate) error
+	Probe(server ua.Candidate, result func(mapped netip.AddrPort, err error))
 	Attach(server ua.Candidate, lost func(cause error)) (detach func())
 	Guard(line string, f func()) (panicked bool)
 }
@@ -160,6 +181,7 @@ type Binding interface {
 	Update(cfg Config)
 	Stop(ctx context.Context) error
 	Status() Status
+	Recheck()
 	Servers() []netip.AddrPort
 	Server(ctx context.Context) (ua.Candidate, error)
 	Nonces() *ua.NonceCache
@@ -296,6 +318,13 @@ func (r *Registration) Servers() []netip.AddrPort {
 	return addresses(r.servers)
 }
 
+// places are the servers, the one in use first.
+func (r *Registration) places() []ua.Candidate {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.servers
+}
+
 func addresses(servers []ua.Candidate) []netip.AddrPort {
 	addrs := make([]netip.AddrPort, len(servers))
 	for i, c := range servers {
@@ -348,18 +377,24 @@ func (r *Registration) release() {
 	}
 }
 
-// Server gives the place in use, looking it up when there is none yet.
+// Server gives the place that new requests of the line go to: the server in use,
+// which is looked up when there is none yet, or where its service route begins.
 func (r *Registration) Server(ctx context.Context) (ua.Candidate, error) {
 	r.mu.Lock()
 	servers, cfg := r.servers, *r.wanted
 	r.mu.Unlock()
+	if hop, away := r.serviceHop(cfg, servers); away {
+		return r.reach(ctx, cfg, hop)
+	}
 	return serverOf(ctx, r.ep, cfg, servers)
 }
 
 // serverOf gives the first of the servers known, or looks one up.
 func serverOf(ctx context.Context, ep Endpoint, cfg Config, known []ua.Candidate) (ua.Candidate, error) {
 	if len(known) > 0 {
-		return known[0], nil
+		server := known[0]
+		server.Via = cfg.Link.Reach.Now().At // as it is now
+		return server, nil
 	}
 	found, err := ep.Resolve(ctx, cfg.target(), cfg.Link.Transport)
 	if err != nil {

@@ -16,26 +16,31 @@ import (
 
 // contactURI is where we want to be called: user and address tell the line,
 // rinstance tells this binding from what an earlier life has left.
-func contactURI(cfg Config, addr netip.Addr, port int) sip.Uri {
-	uri := cfg.Link.Contact(cfg.ContactUser, netip.AddrPortFrom(addr, uint16(port)))
+func contactURI(cfg Config, at netip.AddrPort) sip.Uri {
+	uri := cfg.Link.Contact(cfg.ContactUser, at)
 	if cfg.RInstance != "" {
 		uri.UriParams.Add("rinstance", cfg.RInstance+"-"+strconv.Itoa(cfg.Slot))
 	}
 	return uri
 }
 
-// contactValue is the Contact header's value for our own URI (RFC 5626 §4.2.1).
-func contactValue(cfg Config, uri sip.Uri, expires time.Duration) string {
+// contactValue is the Contact header's value for our own URI (RFC 5626 §4.2.1); plain
+// leaves out what asks for a flow.
+func contactValue(cfg Config, uri sip.Uri, expires time.Duration, plain bool) string {
 	value := "<" + uri.String() + ">"
 	if cfg.Instance != "" {
-		value += fmt.Sprintf(`;+sip.instance="<%s>";reg-id=%d`, cfg.Instance, cfg.Slot)
+		value += fmt.Sprintf(`;+sip.instance="<%s>"`, cfg.Instance)
+	}
+	if cfg.Instance != "" && !plain {
+		value += fmt.Sprintf(";reg-id=%d", cfg.Slot)
 	}
 	return fmt.Sprintf("%s;expires=%d", value, wholeSeconds(expires))
 }
 
 // buildRegister builds a REGISTER (RFC 3261 §10.2): the Request-URI names the
-// domain, To and From the address of record.
-func buildRegister(cfg Config, tag string, serial int64, contacts []string, expires time.Duration) *sip.Request {
+// domain, To and From the address of record. Path (RFC 3327 §5.1) costs a user agent
+// nothing; outbound (RFC 5626 §4.2.1) is asked for by an instance that has one.
+func buildRegister(cfg Config, tag string, serial int64, contacts []string, expires time.Duration, plain bool) *sip.Request {
 	req := sip.NewRequest(sip.REGISTER, cfg.Link.URI("", cfg.Registrar))
 	if cfg.Route {
 		route := cfg.Link.Route(cfg.target())
@@ -50,6 +55,11 @@ func buildRegister(cfg Config, tag string, serial int64, contacts []string, expi
 	for _, c := range contacts {
 		req.AppendHeader(sip.NewHeader("Contact", c))
 	}
+	supported := "path"
+	if cfg.Instance != "" && !plain {
+		supported = "path, outbound"
+	}
+	req.AppendHeader(sip.NewHeader("Supported", supported))
 	req.AppendHeader(sip.NewHeader("Expires", strconv.FormatInt(wholeSeconds(expires), 10)))
 	for _, h := range cfg.Headers {
 		if usable(h) {

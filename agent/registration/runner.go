@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -32,10 +33,13 @@ type runner struct {
 	state     state
 	contact   string // last registered under cfg
 	public    string
+	local     netip.Addr // our address towards the server, as this host knows it
+	way       *Way       // what the registrar last said of it
 	granted   time.Duration
 	timer     *time.Timer
 	alarms    int // timers set; only the last one counts
 	keepalive *time.Timer
+	nextBeat  time.Time          // when that runs out; zero = it does not
 	giveUp    context.CancelFunc // of what is under way
 	sequence  int                // of what is under way; answers to earlier ones are late
 	underWay  chan struct{}      // closed when that, or what was abandoned before it, is over
@@ -47,6 +51,10 @@ type runner struct {
 	clearing  context.CancelFunc // of the removal of leftovers
 	detach    func()             // from the connection the binding leads to
 	flow      int                // connections attached to; only the last one counts
+	began     time.Time          // when that flow was made; zero = there is none
+	tried     bool               // a keepalive was sent over it
+	proved    bool               // it was good, by the answer to a keepalive
+	mapped    netip.AddrPort     // our address by that, over UDP
 	farewell  error              // of Stop; read after ended
 }
 
@@ -55,7 +63,9 @@ type message struct {
 	kind     kind
 	sequence int // done: of the exchange; due: of the timer; lost: of the connection
 	outcome  *outcome
-	cause    error // lost: why
+	cause    error // lost, probed: why
+	// readdressed: from where to where; probed: now.
+	before, now netip.AddrPort
 }
 
 // Messages that concern the runner alone.
@@ -63,6 +73,10 @@ const (
 	retuned  kind = "retuned"  // settings are new that no REGISTER carries
 	beat     kind = "beat"     // a keepalive is due
 	deserted kind = "deserted" // Start's context has ended, or Stop's
+	probed   kind = "probed"   // a flow's keepalive was answered, or never will be
+	recheck  kind = "recheck"  // our address may be another
+	// readdressed: the server sees another one.
+	readdressed kind = "readdressed"
 )
 
 func newRunner(ctx context.Context, r *Registration) *runner {
@@ -171,9 +185,16 @@ func (n *runner) take(m message) {
 		}
 	case lost:
 		if m.sequence == n.flow {
-			n.cfg.Log.Info("connection lost", "line", n.cfg.Name, "error", m.cause)
-			n.step(m.kind, nil)
+			n.loseFlow(m.cause)
 		}
+	case probed:
+		if m.sequence == n.flow {
+			n.probed(m)
+		}
+	case recheck:
+		n.recheck()
+	case readdressed:
+		n.readdress(m.before, m.now)
 	case done:
 		if m.sequence == n.sequence {
 			n.giveUp() // it is over; nothing of it need stay
@@ -212,7 +233,7 @@ func (n *runner) queued() time.Duration {
 func (n *runner) step(k kind, o *outcome) {
 	before := n.state
 	var actions []action
-	n.state, actions = next(n.state, event{kind: k, at: time.Now(), dice: rand.Float64(), outcome: o})
+	n.state, actions = next(n.state, event{kind: k, at: time.Now(), dice: rand.Float64(), outcome: o, proved: n.flowProved()})
 	if o != nil {
 		n.learn(o)
 	}
@@ -229,8 +250,8 @@ func (n *runner) step(k kind, o *outcome) {
 
 // learn keeps what an outcome tells beyond the machine's interest.
 func (n *runner) learn(o *outcome) {
-	if n.state.phase == registered {
-		n.contact, n.granted = o.contact, o.granted
+	if bound := o.ok() && o.granted > 0; bound && (n.state.phase == registered || n.state.phase == refreshing) {
+		n.contact, n.granted, n.local, n.way = o.contact, o.granted, o.local, n.way.same(o.way)
 	}
 	if o.public != "" {
 		n.public = o.public
@@ -256,6 +277,9 @@ func (n *runner) watch(server ua.Candidate) {
 	}
 	if n.watched = q.swap(before, server, n.cfg.Registrar); before != nil && before != n.watched {
 		q.forget(before, n.r)
+	}
+	if n.watched != nil && n.watched != before {
+		q.follow(n.watched, n.r)
 	}
 	if n.state.phase == waiting && n.watched != nil && n.state.last.unheard() {
 		q.miss(n.watched, n.r, !n.hurried)
@@ -288,6 +312,9 @@ func (n *runner) attach(servers []ua.Candidate) {
 	n.detach = func() {}
 	if len(servers) == 0 {
 		return
+	}
+	if n.began.IsZero() {
+		n.began = time.Now()
 	}
 	n.flow++
 	flow := n.flow
@@ -334,7 +361,7 @@ func (n *runner) adopt() {
 	if compare(*n.cfg, *wanted) == relocate {
 		n.r.nonces.Forget() // the new server is not to see answers meant for the old one
 		n.r.setServers(nil, nil)
-		n.contact, n.public = "", ""
+		n.contact, n.public, n.way = "", "", nil
 	}
 	n.cfg = wanted
 }
@@ -388,35 +415,6 @@ func (n *runner) exchange() *exchange {
 	defer n.r.mu.Unlock()
 	return &exchange{
 		ep: n.r.ep, cfg: *n.cfg, registration: n.r, nonces: &n.r.nonces,
-		servers: n.r.servers, strayed: n.r.strayed, turn: new(turn),
-	}
-}
-
-// tune starts or stops the keepalive as state and configuration want it.
-func (n *runner) tune() {
-	if n.state.phase == stopped {
-		return
-	}
-	switch {
-	case !n.cfg.KeepAlive || !n.state.bound(time.Now()):
-		stopTimer(n.keepalive)
-	case n.keepalive == nil:
-		n.keepalive = time.AfterFunc(n.cfg.KeepAlivePeriod, func() { n.post(message{kind: beat}) })
-	default:
-		n.keepalive.Reset(n.cfg.KeepAlivePeriod)
-	}
-}
-
-// sendKeepalive keeps the mapping of a NAT on the way open.
-func (n *runner) sendKeepalive() {
-	n.r.mu.Lock()
-	servers := n.r.servers
-	n.r.mu.Unlock()
-	if len(servers) == 0 || !n.cfg.KeepAlive || !n.state.bound(time.Now()) {
-		return
-	}
-	n.keepalive.Reset(n.cfg.KeepAlivePeriod)
-	if err := n.r.ep.Keepalive(servers[0]); err != nil {
-		n.cfg.Log.Debug("keepalive not sent", "line", n.cfg.Name, "error", err)
+		servers: n.r.servers, strayed: n.r.strayed, turn: new(turn), at: n.at(), plain: n.state.plain,
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 // publish tells the world what changed.
 func (n *runner) publish() {
+	n.teach()
 	now, s := time.Now(), n.state
 	n.r.mu.Lock()
 	old := n.r.status
@@ -17,6 +18,7 @@ func (n *runner) publish() {
 	}
 	if s.bound(now) {
 		status.Contact, status.ExpiresAt, status.GrantedSeconds = n.contact, s.expires, int(wholeSeconds(n.granted))
+		status.Way = n.way
 	}
 	if s.last != nil {
 		status.LastCode, status.LastReason, status.Problem = s.last.code, s.last.reason, s.last.problem

@@ -213,7 +213,11 @@ func (e *Endpoint) fill(ctx context.Context, req *sip.Request) (to Candidate, by
 			return to, nil, fmt.Errorf("send %s: %w", req.Method, err)
 		}
 		removeAll(req, "Via")
-		req.PrependHeader(e.via(to.Transport, addr))
+		at := netip.AddrPortFrom(addr, e.local.Port())
+		if to.Via.IsValid() {
+			at = to.Via
+		}
+		req.PrependHeader(e.via(to.Transport, at))
 	}
 	if req.MaxForwards() == nil {
 		maxForwards := sip.MaxForwardsHeader(70)
@@ -228,7 +232,7 @@ func (e *Endpoint) fill(ctx context.Context, req *sip.Request) (to Candidate, by
 	req.SetTransport(strings.ToUpper(string(to.Transport)))
 	// With a local address sipgo takes the connection of that address, which is
 	// the listening socket; without, it would open another port.
-	req.Laddr = sip.Addr{IP: e.local.Addr().AsSlice(), Port: int(e.local.Port())}
+	req.Laddr = sip.Addr{IP: e.local.Addr().AsSlice(), Port: int(e.local.Port()), Hostname: to.label()}
 	if to.Transport.stream() {
 		if by, err = e.streams.get(ctx, to); err != nil {
 			return to, nil, fmt.Errorf("send %s: %w", req.Method, err)
@@ -240,13 +244,13 @@ func (e *Endpoint) fill(ctx context.Context, req *sip.Request) (to Candidate, by
 
 // via is the top Via of a request: sent-by is where responses are to come to,
 // rport makes servers answer to the port they saw (RFC 3581 §3).
-func (e *Endpoint) via(t Transport, addr netip.Addr) *sip.ViaHeader {
+func (e *Endpoint) via(t Transport, at netip.AddrPort) *sip.ViaHeader {
 	params := sip.NewParams()
 	params.Add("branch", e.branches+randomText(16))
 	params.Add("rport", "")
 	return &sip.ViaHeader{
 		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: strings.ToUpper(string(t)),
-		Host: addr.String(), Port: e.Port(), Params: params,
+		Host: at.Addr().String(), Port: int(at.Port()), Params: params,
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 // told apart from a broken socket.
 type conn struct {
 	*net.UDPConn
+	stun        func(message []byte, from netip.AddrPort)
 	admit       func(datagram []byte, from netip.AddrPort) verdict
 	receive     func(request []byte, from netip.AddrPort)
 	unreachable func(to netip.AddrPort, err error)
@@ -30,11 +31,11 @@ type conn struct {
 // and nothing but them is read until it is back.
 const tooManyErrors = 64
 
-func newConn(socket *net.UDPConn, admit func([]byte, netip.AddrPort) verdict, receive func([]byte, netip.AddrPort),
-	unreachable func(netip.AddrPort, error),
+func newConn(socket *net.UDPConn, stun func([]byte, netip.AddrPort), admit func([]byte, netip.AddrPort) verdict,
+	receive func([]byte, netip.AddrPort), unreachable func(netip.AddrPort, error),
 ) *conn {
 	reportErrors(socket)
-	return &conn{UDPConn: socket, admit: admit, receive: receive, unreachable: unreachable, reading: make(chan struct{})}
+	return &conn{UDPConn: socket, stun: stun, admit: admit, receive: receive, unreachable: unreachable, reading: make(chan struct{})}
 }
 
 // ReadFrom gives the next response that is admitted.
@@ -46,6 +47,10 @@ func (c *conn) ReadFrom(b []byte) (int, net.Addr, error) {
 		case err == nil:
 			failures = 0
 			from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+			if isSTUN(b[:n]) {
+				c.stun(b[:n], from)
+				continue
+			}
 			switch c.admit(b[:n], from) {
 			case takeResponse:
 				return n, net.UDPAddrFromAddrPort(from), nil

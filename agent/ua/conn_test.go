@@ -25,7 +25,7 @@ func TestADeadPeerDoesNotBreakTheSocket(t *testing.T) {
 	}
 	told := make(chan netip.AddrPort, 1)
 	admit := func([]byte, netip.AddrPort) verdict { return takeResponse }
-	c := newConn(listen(), admit, nil, func(to netip.AddrPort, _ error) { told <- to })
+	c := newConn(listen(), nil, admit, nil, func(to netip.AddrPort, _ error) { told <- to })
 	type result struct {
 		text string
 		err  error

@@ -56,6 +56,7 @@ type Endpoint struct {
 	server   *uas                  // of those of others
 	lines    directory
 	pending  pending
+	probes   probes
 	streams  *streams
 	sources  sources
 	count    counters
@@ -130,7 +131,7 @@ func Listen(cfg Config) (*Endpoint, error) {
 	}
 	e.server = &uas{endpoint: e, parser: sip.NewParser(), t1: sip.T1, t2: sip.T2, t4: sip.T4}
 	e.server.handover.seed, e.server.handover.guard = maphash.MakeSeed(), e.Guard
-	e.conn = newConn(socket, e.admit, func(raw []byte, from netip.AddrPort) { e.server.receive(raw, from, nil) }, e.unreachable)
+	e.conn = newConn(socket, e.probes.receive, e.admit, func(raw []byte, from netip.AddrPort) { e.server.receive(raw, from, nil) }, e.unreachable)
 	quiet := slog.New(quietHandler{cfg.Log.Handler()})
 	e.tp = sip.NewTransportLayer(&net.Resolver{}, // which is never asked
 		sip.NewParser(), nil, sip.WithTransportLayerLogger(quiet),
@@ -228,6 +229,7 @@ func (e *Endpoint) Close() error {
 		e.sending.Unlock()
 		e.txl.Close()
 		e.server.close()
+		e.probes.close()
 		err = errors.Join(e.streams.close(), e.tp.Close(), e.conn.Close())
 		e.closeLocator()
 	})

@@ -20,6 +20,8 @@ type Link struct {
 	// Trust names what TLS connections are made with (Endpoint.SetTrusts); "" =
 	// the system's roots, and no certificate of ours.
 	Trust string
+	// Reach is what the line's registration teaches; nil = nothing.
+	Reach *Reach
 }
 
 func (l Link) transport() Transport {
@@ -77,7 +79,7 @@ func (l Link) To(addr netip.AddrPort) Candidate {
 // Through is a candidate as this line uses it: a TLS server answers for the
 // line's domain, to whom the line trusts.
 func (l Link) Through(c Candidate) Candidate {
-	c.Rank = 0
+	c.Rank, c.Via = 0, l.Reach.Now().At
 	if c.Name, c.Trust = "", ""; c.Transport == TLS {
 		c.Name, c.Trust = strings.ToLower(hostOnly(l.Domain)), l.Trust
 	}
@@ -113,10 +115,17 @@ func (c Candidate) Aim(req *sip.Request) {
 
 // label is what of a candidate a request has to carry beside address and transport.
 func (c Candidate) label() string {
-	if c.transport() != TLS {
+	var via, trust string
+	if c.Via.IsValid() {
+		via = c.Via.String()
+	}
+	if c.transport() == TLS {
+		trust = c.Trust + "/" + c.Name
+	}
+	if via == "" && trust == "" {
 		return ""
 	}
-	return c.Trust + "/" + c.Name
+	return via + " " + trust
 }
 
 func (c Candidate) transport() Transport {
@@ -129,8 +138,11 @@ func (c Candidate) transport() Transport {
 // aimOf is the candidate a request was aimed at.
 func aimOf(req *sip.Request) (Candidate, error) {
 	addr, err := netip.ParseAddrPort(req.Destination())
-	trust, name, _ := strings.Cut(req.Laddr.Hostname, "/")
-	return Candidate{Transport: Transport(sip.NetworkToLower(transportOf(req))), Addr: addr, Name: name, Trust: trust}, err
+	via, rest, _ := strings.Cut(req.Laddr.Hostname, " ")
+	trust, name, _ := strings.Cut(rest, "/")
+	to := Candidate{Transport: Transport(sip.NetworkToLower(transportOf(req))), Addr: addr, Name: name, Trust: trust}
+	to.Via, _ = netip.ParseAddrPort(via) // "" is none
+	return to, err
 }
 
 // transportOf is the transport that was set; UDP unless one was. (sipgo would

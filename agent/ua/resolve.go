@@ -34,6 +34,9 @@ type Candidate struct {
 	Name string
 	// Trust names what a TLS connection is made with (Link.Trust).
 	Trust string
+	// Via is what the Via of requests says instead of the socket's address; the zero
+	// value, nothing. It is no part of what a candidate is.
+	Via netip.AddrPort
 	// Rank among those it was found with: others of the same are as good, those of
 	// a higher one are for when these fail. It is no part of what a candidate is
 	// (Link.Through drops it).

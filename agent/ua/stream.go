@@ -62,6 +62,8 @@ type stream struct {
 	cause    error       // of the end
 	half     bool        // one CRLF of a ping came
 	pongs    bool        // the other end answers pings: one came back before
+	probes   []func()    // who waits for a pong
+	promised bool        // the other end has to answer pings (RFC 5626)
 	watch    *time.Timer // waits for a pong; nil = no ping is out
 	lapse    *time.Timer // idle or retired
 	retired  bool        // made with certificates that were replaced
@@ -143,6 +145,8 @@ func (s *stream) blank(u unit) error {
 	if u == pong {
 		if s.watch != nil {
 			s.watch.Stop()
+			defer told(s.probes)
+			s.probes = nil
 			if !s.pongs {
 				s.owner.endpoint.log.Debug("the server answers keepalives", "server", s.RemoteAddr())
 			}
@@ -186,12 +190,42 @@ func (s *stream) keepalive() error {
 	return err
 }
 
+// probe is keepalive where the other end has promised to answer, and tells when it
+// has. The end of the connection tells those that are attached.
+func (s *stream) probe(answered func()) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.promised = true
+	s.probes = append(s.probes, answered)
+	if s.watch != nil { // a ping is out
+		s.mu.Unlock()
+		return
+	}
+	pinged := time.Now()
+	s.watch = time.AfterFunc(pongTimeout, func() { s.missed(pinged) })
+	s.mu.Unlock()
+	_, _ = s.Write([]byte("\r\n\r\n")) // what keeps it from going out ends the connection
+}
+
+func told(answered []func()) {
+	for _, f := range answered {
+		f()
+	}
+}
+
 // missed: no pong came. Anything else that did shows life as well, and a server
 // that never sent one does not know the pings of RFC 5626: its silence says nothing.
 func (s *stream) missed(pinged time.Time) {
 	s.mu.Lock()
 	s.watch = nil
-	silent := s.pongs && s.used.Before(pinged)
+	silent := (s.pongs || s.promised) && s.used.Before(pinged)
+	if !silent {
+		defer told(s.probes)
+		s.probes = nil
+	}
 	s.mu.Unlock()
 	if silent {
 		s.end(errNoPong)

@@ -130,7 +130,7 @@ func (t *streams) close() error {
 // key of the connection to a candidate: lines share one when server, domain and
 // certificates are the same.
 func key(to Candidate) Candidate {
-	to.Rank = 0
+	to.Rank, to.Via = 0, netip.AddrPort{}
 	if to.Transport != TLS {
 		to.Name, to.Trust = "", ""
 	}

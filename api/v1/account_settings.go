@@ -289,7 +289,7 @@ type AccountSettings struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(m, self.exists_one(other, other == m))",message="iceDefaultCandidateOrder lists a word twice"
 	IceDefaultCandidateOrder []CandidateType `json:"iceDefaultCandidateOrder,omitempty"`
 
-	// ContactIP: address in Contact and Via; default internal.
+	// ContactIP: address in Contact and Via: this host's, the one the server sees, or forcedContact; default internal.
 	// +optional
 	// +kubebuilder:validation:Enum=internal;external;static
 	ContactIP *string `json:"contactIP,omitempty"`

@@ -53,6 +53,8 @@ var proofs = map[string]string{
 	"rtpPortRangeEnd":                      "agent/call.TestNodesShapeTheMedia",
 	"listeningPort":                        "agent.TestListeningPorts",
 	"networkLossCallTimeoutMs":             "agent/call.TestACallEndsSoLongAfterTheNetworkWasLost",
+	"contactIP":                            "agent.TestNodesShapeTheContact",
+	"forcedContact":                        "agent.TestNodesShapeTheContact",
 	"keepAlive":                            "agent.TestNodesShapeTheKeepalives",
 	"keepAlivePeriod":                      "agent.TestNodesShapeTheKeepalives",
 	"headers":                              "agent/call.TestOutgoing",
