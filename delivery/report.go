@@ -93,6 +93,10 @@ type LineReport struct {
 	ActiveCalls int `json:"activeCalls,omitempty"`
 	// Certificates the line's connection was made with; none without TLS.
 	Certificates []Certificate `json:"certificates,omitempty"`
+	// Messages in the line's mailbox; absent until its server told.
+	Messages *Messages `json:"messages,omitempty"`
+	// Watching of others' calls; absent where the line watches nobody.
+	Watching *Watching `json:"watching,omitempty"`
 }
 
 // EventType says what an Event carries.

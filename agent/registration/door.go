@@ -169,7 +169,7 @@ func (d *door) judge(now time.Time, a applicant) verdict {
 	switch a.urgency {
 	case proven:
 		return d.relapse.judge(now, a, d.gate.bounds.RefusedPerMinute)
-	case answering, parting:
+	case answering, parting, visiting:
 		return mayTry
 	}
 	others := false // that were not refused before

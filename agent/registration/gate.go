@@ -111,6 +111,7 @@ const (
 	parting                  // un-REGISTER: an agent that ends has little time
 	proven                   // a refresh that comes too late is a call that is lost
 	unproven                 // credentials that never worked here
+	visiting                 // no REGISTER: what a line subscribes to
 	urgencies
 )
 
