@@ -3,8 +3,8 @@
 // is spread over transactions, timers and packets, and must be one record in
 // the end.
 //
-// sipgo gives the parser and the transactions; dialogs (RFC 3261 §12), the
-// reliable delivery of 2xx and everything above are here.
+// Package ua gives the transactions; dialogs (RFC 3261 §12), the reliable delivery
+// of 2xx and everything above are here.
 //
 // A Set routes requests to calls. A call is one goroutine that owns all of the
 // call's state; whatever happens (a request, a response, a digit, an API call)

@@ -28,9 +28,8 @@ func (t *streams) accept() {
 	}
 }
 
-// receive waits for the first message of a connection. sipgo gets only those that
-// have something to say to a line; others cost a goroutine for a moment, and hear
-// nothing.
+// receive reads a connection that others made. Those that have nothing to say to a line
+// cost a goroutine for a moment, and hear nothing.
 func (t *streams) receive(conn net.Conn) {
 	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
 	if !ok || !t.enter(tcp.AddrPort().Addr()) {
@@ -56,9 +55,7 @@ func (t *streams) receive(conn net.Conn) {
 		s.end(err)
 		return
 	}
-	if t.pass(s) == nil {
-		<-s.over
-	}
+	s.read()
 }
 
 // enter counts a connection in; the lines' servers always find room.

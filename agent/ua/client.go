@@ -24,16 +24,17 @@ import (
 // send something like it again.
 //
 // Responses come in order, all of them; retransmitted 2xx through
-// OnRetransmission. Done is closed after the last response was read; Err is then
-// ErrTimeout, ErrUnreachable, or sipgo's for an orderly end. Terminate ends the
-// transaction at any time and is owed by whoever stops reading.
+// OnRetransmission. Done is closed after the last response was read (of an INVITE that
+// had a 2xx, 64·T1 later); Err is then ErrTimeout, ErrUnreachable, or one of sipgo's for
+// an orderly end. Terminate ends the transaction at any time and is owed by whoever
+// stops reading.
 func (e *Endpoint) Request(ctx context.Context, req *sip.Request) (sip.ClientTransaction, error) {
-	a, err := e.send(ctx, req)
+	t := newTransaction()
+	tx, err := e.send(ctx, req, t)
 	if err != nil {
 		return nil, err
 	}
-	t := &transaction{attempt: a, responses: make(chan *sip.Response), done: make(chan struct{}), stop: make(chan struct{})}
-	go t.pump()
+	t.tx = tx
 	return t, nil
 }
 
@@ -41,33 +42,27 @@ func (e *Endpoint) Request(ctx context.Context, req *sip.Request) (sip.ClientTra
 // the transaction times out (64·T1 = 32 s). Errors wrap ErrTimeout,
 // ErrUnreachable or ctx's.
 func (e *Endpoint) Do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
-	a, err := e.send(ctx, req)
+	a := newAsker()
+	tx, err := e.send(ctx, req, a)
 	if err != nil {
 		return nil, err
 	}
 	// The Completed state only absorbs repeated responses (RFC 3261 §17.1.2.2),
-	// which find nobody and are dropped just as well; sipgo would keep it 32 s.
-	defer a.ClientTx.Terminate()
-	defer a.settle()
-	for {
+	// which find nobody and are dropped just as well.
+	defer tx.Terminate()
+	select {
+	case res := <-a.final:
+		return res, nil
+	case err := <-a.over:
 		select {
-		case res := <-a.ClientTx.Responses():
-			a.settle()
-			if !res.IsProvisional() {
-				a.heard(res)
-				// Err waits until sipgo is done with the response. Terminated before
-				// that, it would set timer D all the same and keep everything for 32 s.
-				_ = a.ClientTx.Err()
-				return res, nil
-			}
-		case <-a.ClientTx.Done():
-			err := a.Err()
-			a.health.vain(a.candidate, a.sent, err)
+		case res := <-a.final: // an answer is an end, too
+			return res, nil
+		default:
 			return nil, err
-		case <-ctx.Done():
-			a.givenUp(ctx.Err())
-			return nil, fmt.Errorf("%s not answered: %w", req.Method, ctx.Err())
 		}
+	case <-ctx.Done():
+		tx.givenUp(ctx.Err())
+		return nil, fmt.Errorf("%s not answered: %w", req.Method, ctx.Err())
 	}
 }
 
@@ -93,18 +88,12 @@ func TellSent(ctx context.Context) {
 func (e *Endpoint) Write(req *sip.Request) error {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()
-	to, _, err := e.fill(ctx, req)
-	if err != nil {
-		return err
-	}
-	write := func() error { return e.tp.WriteMsg(req) }
-	if to.Transport.stream() {
-		err = write() // which may take a while
-	} else {
-		err = e.whileOpen(write)
+	out, err := e.fill(ctx, req)
+	if err == nil {
+		err = e.writeRequest(out.way, out.raw)
 	}
 	if err != nil {
-		return fmt.Errorf("send %s: %w", req.Method, sendError(err))
+		return fmt.Errorf("send %s: %w", req.Method, err)
 	}
 	return nil
 }
@@ -158,59 +147,45 @@ func (e *Endpoint) LocalAddrFor(ctx context.Context, server netip.AddrPort) (net
 	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
 }
 
+// outgoing is a request that is filled in: where it goes, by which way, and its bytes.
+type outgoing struct {
+	to  Candidate
+	way way
+	raw []byte
+}
+
 // send fills req in and starts a transaction with it.
-func (e *Endpoint) send(ctx context.Context, req *sip.Request) (*attempt, error) {
-	health, sent := &e.cfg.Locator.health, time.Now()
-	to, by, err := e.fill(ctx, req)
+func (e *Endpoint) send(ctx context.Context, req *sip.Request, who user) (*clientTx, error) {
+	began := time.Now()
+	out, err := e.fill(ctx, req)
 	if err != nil {
-		health.vain(to, sent, err)
-		return nil, err
-	}
-	var tx *sip.ClientTx
-	err = e.whileOpen(func() (err error) { tx, err = e.txl.NewClientTransaction(ctx, req); return err })
-	if err != nil {
-		return nil, fmt.Errorf("send %s: %w", req.Method, by.explain(sendError(err)))
-	}
-	a := &attempt{ClientTx: tx, method: req.Method, to: to.Addr, by: by, pending: &e.pending,
-		candidate: to, sent: sent, health: health}
-	e.pending.add(a)
-	err = tx.Init()
-	TellSent(ctx)
-	if err != nil {
-		a.settle()
-		tx.Terminate()
-		err = by.explain(sendError(err))
-		health.vain(to, sent, err)
+		e.client.health().vain(out.to, began, err)
 		return nil, fmt.Errorf("send %s: %w", req.Method, err)
 	}
-	return a, nil
-}
-
-// whileOpen calls f unless the endpoint is closed. sipgo would otherwise open a
-// socket of its own in place of ours, and nobody would ever close that.
-func (e *Endpoint) whileOpen(f func() error) error {
-	e.sending.RLock()
-	defer e.sending.RUnlock()
-	if e.closing.Load() {
-		return net.ErrClosed
-	}
-	return f()
-}
-
-// fill completes the headers of req and makes it leave from the listening socket,
-// or by the connection to its destination, which is by then.
-func (e *Endpoint) fill(ctx context.Context, req *sip.Request) (to Candidate, by *stream, err error) {
-	to, err = aimOf(req)
+	tx, err := e.client.open(req, out, who)
+	TellSent(ctx)
 	if err != nil {
-		return to, nil, fmt.Errorf("send %s: destination is no address and port: %w", req.Method, err)
+		return nil, fmt.Errorf("send %s: %w", req.Method, err)
+	}
+	return tx, nil
+}
+
+// fill completes the headers of req and finds its way: the listening socket, or the
+// connection to its destination, which is by then.
+func (e *Endpoint) fill(ctx context.Context, req *sip.Request) (out outgoing, err error) {
+	to, err := aimOf(req)
+	out = outgoing{to: to, way: way{to: to.Addr}}
+	if err != nil {
+		return out, fmt.Errorf("destination is no address and port: %w", err)
 	}
 	if req.From() == nil || req.To() == nil || req.CallID() == nil || req.CSeq() == nil {
-		return to, nil, fmt.Errorf("send %s: From, To, Call-ID and CSeq are needed", req.Method)
+		return out, errors.New("From, To, Call-ID and CSeq are needed")
 	}
-	if !req.IsCancel() || req.Via() == nil {
+	cancel := req.IsCancel() && req.Via() != nil
+	if !cancel {
 		addr, err := e.LocalAddrFor(ctx, to.Addr)
 		if err != nil {
-			return to, nil, fmt.Errorf("send %s: %w", req.Method, err)
+			return out, err
 		}
 		removeAll(req, "Via")
 		at := netip.AddrPortFrom(addr, e.local.Port())
@@ -230,16 +205,26 @@ func (e *Endpoint) fill(ctx context.Context, req *sip.Request) (to Candidate, by
 		req.SetBody(req.Body())
 	}
 	req.SetTransport(strings.ToUpper(string(to.Transport)))
-	// With a local address sipgo takes the connection of that address, which is
-	// the listening socket; without, it would open another port.
-	req.Laddr = sip.Addr{IP: e.local.Addr().AsSlice(), Port: int(e.local.Port()), Hostname: to.label()}
-	if to.Transport.stream() {
-		if by, err = e.streams.get(ctx, to); err != nil {
-			return to, nil, fmt.Errorf("send %s: %w", req.Method, err)
+	out.raw = []byte(req.String())
+	switch {
+	case to.Transport.stream():
+		out.way.by, err = e.streams.get(ctx, to)
+	case cancel:
+		out.way.by = e.large.beside(e, req, to.Addr)
+	default:
+		if out.way.by = e.large.over(ctx, e, req, len(out.raw), to.Addr); out.way.by != nil {
+			out.raw = []byte(req.String())
 		}
-		req.Laddr = by.laddr(to)
 	}
-	return to, by, nil
+	return out, err
+}
+
+// writeRequest puts a request on its way. An error says why a connection is gone.
+func (e *Endpoint) writeRequest(to way, raw []byte) error {
+	if err := e.server.write(to, raw); err != nil {
+		return to.by.explain(sendError(err))
+	}
+	return nil
 }
 
 // via is the top Via of a request: sent-by is where responses are to come to,
@@ -258,8 +243,9 @@ func (e *Endpoint) via(t Transport, at netip.AddrPort) *sip.ViaHeader {
 // answer from there. Those that had one already only lost a datagram.
 func (e *Endpoint) unreachable(to netip.AddrPort, cause error) {
 	e.count.unreachable.Add(1)
-	for _, a := range e.pending.take(to) {
-		a.fail(fmt.Errorf("%s to %s: %w: %w", a.method, to, ErrUnreachable, cause))
+	for _, tx := range e.client.pending.take(to) {
+		// Whoever writes is told of the errors of others, and may hold one of these.
+		go tx.fail(fmt.Errorf("%s to %s: %w: %w", tx.method, to, ErrUnreachable, cause))
 	}
 }
 

@@ -4,26 +4,16 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
-	"sync/atomic"
 	"syscall"
 )
 
-// conn is the UDP socket as sipgo sees it. sipgo's reader ends at the first
-// error, keeps an entry for every source address it ever saw, and starts a
-// goroutine for every message; so it gets nothing but responses. Strangers are
-// turned away and requests taken here, before any of that, and ICMP errors are
+// conn is the UDP socket. Strangers are turned away as they come, and ICMP errors are
 // told apart from a broken socket.
 type conn struct {
 	*net.UDPConn
 	stun        func(message []byte, from netip.AddrPort)
 	admit       func(datagram []byte, from netip.AddrPort) verdict
-	receive     func(request []byte, from netip.AddrPort)
 	unreachable func(to netip.AddrPort, err error)
-
-	reading   chan struct{} // closed when the reader is at work
-	announced sync.Once
-	broken    atomic.Pointer[error]
 }
 
 // tooManyErrors in a row mean that the socket will not recover. Those the network
@@ -32,15 +22,14 @@ type conn struct {
 const tooManyErrors = 64
 
 func newConn(socket *net.UDPConn, stun func([]byte, netip.AddrPort), admit func([]byte, netip.AddrPort) verdict,
-	receive func([]byte, netip.AddrPort), unreachable func(netip.AddrPort, error),
+	unreachable func(netip.AddrPort, error),
 ) *conn {
 	reportErrors(socket)
-	return &conn{UDPConn: socket, stun: stun, admit: admit, receive: receive, unreachable: unreachable, reading: make(chan struct{})}
+	return &conn{UDPConn: socket, stun: stun, admit: admit, unreachable: unreachable}
 }
 
-// ReadFrom gives the next response that is admitted.
-func (c *conn) ReadFrom(b []byte) (int, net.Addr, error) {
-	c.announced.Do(func() { close(c.reading) })
+// next gives the next datagram that is admitted, in b. An error is the socket's end.
+func (c *conn) next(b []byte) (raw []byte, from netip.AddrPort, v verdict, err error) {
 	for failures := 0; ; {
 		n, from, err := c.ReadFromUDPAddrPort(b)
 		switch {
@@ -51,20 +40,16 @@ func (c *conn) ReadFrom(b []byte) (int, net.Addr, error) {
 				c.stun(b[:n], from)
 				continue
 			}
-			switch c.admit(b[:n], from) {
-			case takeResponse:
-				return n, net.UDPAddrFromAddrPort(from), nil
-			case takeRequest:
-				c.receive(b[:n], from)
+			if v := c.admit(b[:n], from); v != drop {
+				return b[:n], from, v, nil
 			}
 		case errors.Is(err, net.ErrClosed):
-			return 0, nil, err
+			return nil, from, drop, err
 		case c.drain() > 0, reported(err):
 			failures = 0
 		default:
 			if failures++; failures > tooManyErrors {
-				c.broken.Store(&err)
-				return 0, nil, err
+				return nil, from, drop, err
 			}
 		}
 	}
@@ -121,13 +106,6 @@ func (c *conn) drain() int {
 		}
 	}
 	return len(errs)
-}
-
-func (c *conn) err() error {
-	if p := c.broken.Load(); p != nil {
-		return *p
-	}
-	return net.ErrClosed
 }
 
 // icmpError is an ICMP error that came back for a datagram to an address.

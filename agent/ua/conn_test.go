@@ -25,16 +25,15 @@ func TestADeadPeerDoesNotBreakTheSocket(t *testing.T) {
 	}
 	told := make(chan netip.AddrPort, 1)
 	admit := func([]byte, netip.AddrPort) verdict { return takeResponse }
-	c := newConn(listen(), nil, admit, nil, func(to netip.AddrPort, _ error) { told <- to })
+	c := newConn(listen(), nil, admit, func(to netip.AddrPort, _ error) { told <- to })
 	type result struct {
 		text string
 		err  error
 	}
 	read := make(chan result, 1)
 	go func() {
-		b := make([]byte, 100)
-		n, _, err := c.ReadFrom(b)
-		read <- result{string(b[:n]), err}
+		raw, _, _, err := c.next(make([]byte, 100))
+		read <- result{string(raw), err}
 	}()
 	for i := range 2 * tooManyErrors {
 		if _, err := c.WriteTo([]byte("to nobody"), dead.LocalAddr()); err != nil {

@@ -4,9 +4,9 @@
 // hear). It exists so that a line is told apart by its unguessable Contact
 // user alone, and so that nothing the network sends can take the process down.
 //
-// The parser and the transactions of our own requests are sipgo's, those of
-// others' requests are here (server.go); dialogs and registrations are built on
-// this package by others.
+// The parser is sipgo's, the transactions are here: those of our own requests
+// (clienttx.go) and those of others' (servertx.go). Dialogs and registrations are
+// built on this package by others.
 package ua
 
 import (
@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
-	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -51,18 +50,16 @@ type Endpoint struct {
 	conn     *conn
 	local    netip.AddrPort // as bound
 	branches string         // how the branches of our requests begin
-	tp       *sip.TransportLayer
-	txl      *sip.TransactionLayer // of our requests
-	server   *uas                  // of those of others
+	client   *uac           // the transactions of our requests
+	server   *uas           // of those of others
 	lines    directory
-	pending  pending
 	probes   probes
 	streams  *streams
+	large    large
 	sources  sources
 	count    counters
 
 	closing   atomic.Bool
-	sending   sync.RWMutex  // held while the socket must not close
 	readErr   error         // why the reader ended; read after readDone
 	readDone  chan struct{} // closed when the reader has ended
 	closeOnce sync.Once
@@ -91,18 +88,8 @@ type counters struct {
 	limited, overflow, turnedAway                                        atomic.Uint64
 }
 
-// sipgo refuses UDP messages above its UDPMTUSize less 200 bytes, and knows no
-// way to TCP from there. An SDP with ICE and DTLS passes that, and a line's
-// transport is what its account says, so large messages go out in fragments,
-// up to what UDP carries. (RFC 3261 §18.1.1 would have TCP above 1,300 bytes.)
-//
-// What it logs of connections that end before their transactions goes past the
-// loggers it is given.
-var liftSizeLimit = sync.OnceFunc(func() {
-	sip.UDPMTUSize = maxDatagram + 200
-	sip.TransportBufferReadSize = math.MaxUint16
-	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
-})
+// hush has sipgo's parser say nothing past the loggers that it is not given.
+var hush = sync.OnceFunc(func() { sip.SetDefaultLogger(slog.New(slog.DiscardHandler)) })
 
 // receiveBuffer is what may wait at the UDP socket while its reader is busy, bytes.
 const receiveBuffer = 1 << 20
@@ -113,7 +100,7 @@ const maxDatagram = 65507
 // Listen opens the socket and starts reading; requests of bound lines are
 // served from now on. Close it.
 func Listen(cfg Config) (*Endpoint, error) {
-	liftSizeLimit()
+	hush()
 	cfg = cfg.defaults()
 	own := func() {}
 	if cfg.Locator == nil {
@@ -131,21 +118,11 @@ func Listen(cfg Config) (*Endpoint, error) {
 	}
 	e.server = &uas{endpoint: e, parser: sip.NewParser(), t1: sip.T1, t2: sip.T2, t4: sip.T4}
 	e.server.handover.seed, e.server.handover.guard = maphash.MakeSeed(), e.Guard
-	e.conn = newConn(socket, e.probes.receive, e.admit, func(raw []byte, from netip.AddrPort) { e.server.receive(raw, from, nil) }, e.unreachable)
-	quiet := slog.New(quietHandler{cfg.Log.Handler()})
-	e.tp = sip.NewTransportLayer(&net.Resolver{}, // which is never asked
-		sip.NewParser(), nil, sip.WithTransportLayerLogger(quiet),
-		sip.WithTransportLayerTransports(ownTransports()))
-	e.txl = sip.NewTransactionLayer(e.tp, sip.WithTransactionLayerLogger(quiet), sip.WithTransactionLayerTerminateOnConnClose(),
-		sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) { e.count.stray.Add(1) }))
+	e.client = &uac{endpoint: e, parser: sip.NewParser(), write: e.writeRequest, t1: sip.T1, t2: sip.T2, t4: sip.T4}
+	e.conn = newConn(socket, e.probes.receive, e.admit, e.unreachable)
 	e.streams = openStreams(e, listener)
 	go e.read()
-	select {
-	case <-e.conn.reading:
-		return e, nil
-	case <-e.readDone:
-		return nil, errors.Join(fmt.Errorf("listen for SIP: %w", e.readErr), e.Close())
-	}
+	return e, nil
 }
 
 func (c Config) defaults() Config {
@@ -194,15 +171,26 @@ func network(protocol string, a netip.Addr) string {
 	return protocol
 }
 
-// read runs sipgo's reader. A panic in it (its parser, our admission) costs one
-// datagram, not the process.
+// read takes datagrams until the socket closes. A panic over one of them costs that one,
+// not the process.
 func (e *Endpoint) read() {
 	defer close(e.readDone)
+	buffer := make([]byte, maxDatagram)
 	for panicked := true; panicked; {
-		panicked = e.Guard("reader", func() { e.readErr = e.tp.ServeUDP(e.conn) })
-	}
-	if e.readErr == nil {
-		e.readErr = e.conn.err()
+		panicked = e.Guard("reader", func() {
+			for {
+				raw, from, v, err := e.conn.next(buffer)
+				switch {
+				case err != nil:
+					e.readErr = err
+					return
+				case v == takeResponse:
+					e.client.receive(raw, from, nil)
+				case v == takeRequest:
+					e.server.receive(raw, from, nil)
+				}
+			}
+		})
 	}
 }
 
@@ -224,13 +212,11 @@ func (e *Endpoint) Serve(ctx context.Context) error {
 func (e *Endpoint) Close() error {
 	var err error
 	e.closeOnce.Do(func() {
-		e.sending.Lock()
 		e.closing.Store(true)
-		e.sending.Unlock()
-		e.txl.Close()
+		e.client.close()
 		e.server.close()
 		e.probes.close()
-		err = errors.Join(e.streams.close(), e.tp.Close(), e.conn.Close())
+		err = errors.Join(e.streams.close(), e.conn.Close())
 		e.closeLocator()
 	})
 	<-e.readDone

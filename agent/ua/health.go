@@ -125,12 +125,13 @@ func (h *health) condition(to Candidate, now time.Time) *condition {
 
 // heard notes a final response. One that says 503 (RFC 3261 §21.5.4) has too much to
 // do; from that on other requests, a proxy may only pass it on.
-func (a *attempt) heard(res *sip.Response) {
+func (tx *clientTx) heard(res *sip.Response) {
+	h := tx.client.health()
 	switch {
 	case res.StatusCode != sip.StatusServiceUnavailable:
-		a.health.answered(a.candidate, a.method, time.Now())
-	case a.method == sip.REGISTER:
-		a.health.failing(a.candidate, a.sent, time.Now(), true)
+		h.answered(tx.to, tx.method, time.Now())
+	case tx.method == sip.REGISTER:
+		h.failing(tx.to, tx.sent, time.Now(), true)
 	}
 }
 
@@ -143,8 +144,8 @@ func (h *health) vain(to Candidate, sent time.Time, err error) {
 }
 
 // givenUp notes that somebody waits no longer.
-func (a *attempt) givenUp(why error) {
-	if errors.Is(why, context.DeadlineExceeded) && time.Since(a.sent) >= leastWait {
-		a.health.failing(a.candidate, a.sent, time.Now(), false)
+func (tx *clientTx) givenUp(why error) {
+	if errors.Is(why, context.DeadlineExceeded) && time.Since(tx.sent) >= leastWait {
+		tx.client.health().failing(tx.to, tx.sent, time.Now(), false)
 	}
 }

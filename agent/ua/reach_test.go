@@ -84,7 +84,7 @@ func TestTheViaSaysTheAddressWanted(t *testing.T) {
 		req.AppendHeader(&sip.CSeqHeader{SeqNo: 1, MethodName: sip.OPTIONS})
 		to.Aim(req)
 		for range 2 {
-			if _, _, err := e.fill(t.Context(), req); err != nil {
+			if _, err := e.fill(t.Context(), req); err != nil {
 				t.Fatal(err)
 			}
 			via := req.Via()

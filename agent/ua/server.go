@@ -54,7 +54,7 @@ func (s *uas) receive(raw []byte, from netip.AddrPort, by *stream) {
 		req.SetSource(from.String())
 	} else {
 		req.SetTransport(by.network())
-		req.SetSource(by.source.String())
+		req.SetSource(by.source)
 	}
 	if req.CSeq() == nil || req.CallID() == nil {
 		// There is no telling it from others, so it makes no transaction.

@@ -7,15 +7,16 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-// serverState of RFC 3261 figures 7 and 8, with RFC 6026's Accepted.
-type serverState uint8
+// txState of RFC 3261 figures 5 to 8, with RFC 6026's Accepted. A client transaction
+// that waits for its first response is trying, whatever its method.
+type txState uint8
 
 const (
-	trying     serverState = iota // no response yet
-	proceeding                    // a provisional one
-	accepted                      // INVITE: a 2xx, which its line repeats
-	completed                     // a final response, which is repeated here
-	confirmed                     // INVITE: and acknowledged
+	trying     txState = iota // no response yet
+	proceeding                // a provisional one
+	accepted                  // INVITE: a 2xx, which whoever answered repeats
+	completed                 // another final response
+	confirmed                 // of another's INVITE: and acknowledged
 	ended
 )
 
@@ -35,7 +36,7 @@ type serverTx struct {
 	way    way
 
 	mu       sync.Mutex
-	state    serverState
+	state    txState
 	canceled bool
 	req      *sip.Request // until the final response
 	last     []byte       // response to send again

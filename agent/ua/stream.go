@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/emiago/sipgo/sip"
-
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -36,24 +34,17 @@ var (
 	errRetired      = errors.New("made with certificates that were replaced")
 )
 
-// stream is one TCP or TLS connection as sipgo sees it. sipgo's reader gives a
-// connection up at the first message it cannot parse, and a panic in it would
-// take the process down; so messages are cut, admitted and parsed for trial
-// here, and only good ones are passed on.
+// stream is one TCP or TLS connection. A message that cannot be parsed costs that
+// message; only one whose end cannot be found costs the connection.
 type stream struct {
 	net.Conn
 	owner  *streams
 	to     Candidate      // it was dialled to; zero for one that was accepted
 	peer   netip.AddrPort // as it is
-	token  net.Addr       // by which requests name it to sipgo
-	source net.Addr       // by which sipgo names it in messages, and finds it again
+	source string         // where messages by it come from, as they say
 
 	frames  framer
-	rest    []byte        // of the response that is being passed on
-	welcome bool          // something came that was for us
-	reading chan struct{} // closed when sipgo reads
-	once    sync.Once
-	over    chan struct{} // closed when it has ended
+	welcome bool // something came that was for us
 
 	mu       sync.Mutex
 	attached map[*attachment]struct{}
@@ -73,31 +64,17 @@ type stream struct {
 // attachment is a line's interest in a connection.
 type attachment struct{ lost func(error) }
 
-// textAddr is a name for a connection.
-type textAddr string
-
-func (textAddr) Network() string  { return "tcp" }
-func (a textAddr) String() string { return string(a) }
-
-// LocalAddr and RemoteAddr are what sipgo's pool knows the connection by.
-func (s *stream) LocalAddr() net.Addr  { return s.token }
-func (s *stream) RemoteAddr() net.Addr { return s.source }
-
-// Read gives sipgo the next bytes of a message that is admitted.
-func (s *stream) Read(b []byte) (int, error) {
-	s.once.Do(func() { close(s.reading) })
-	for len(s.rest) == 0 {
+// read takes messages until the connection ends.
+func (s *stream) read() {
+	for {
 		if err := s.advance(); err != nil {
 			s.end(err)
-			return 0, err
+			return
 		}
 	}
-	n := copy(b, s.rest)
-	s.rest = s.rest[n:]
-	return n, nil
 }
 
-// advance takes one unit off the connection; a good message goes into rest.
+// advance takes one unit off the connection.
 func (s *stream) advance() (err error) {
 	u, frame, err := s.frames.next()
 	if err != nil {
@@ -122,18 +99,13 @@ func (s *stream) take(frame []byte) error {
 		e.server.receive(frame, s.peer, s)
 		return nil
 	case v == takeResponse:
+		s.welcome = true
+		e.client.receive(frame, s.peer, s)
+		return nil
 	case dialled:
 		return nil
-	default:
-		return errStranger
 	}
-	s.welcome = true
-	if _, err := s.owner.parser.ParseSIP(frame); err != nil {
-		e.count.malformed.Add(1)
-		return nil
-	}
-	s.rest = frame
-	return nil
+	return errStranger
 }
 
 // blank takes what is between messages. A ping is answered by a pong (RFC 5626
@@ -296,12 +268,6 @@ func (s *stream) retire(retired bool) {
 	s.lapse.Reset(life)
 }
 
-// Close implements net.Conn; sipgo's pool calls it.
-func (s *stream) Close() error {
-	s.end(net.ErrClosed)
-	return nil
-}
-
 // end closes the connection and tells the lines that were registered over it.
 func (s *stream) end(cause error) {
 	if errors.Is(cause, io.EOF) {
@@ -322,9 +288,11 @@ func (s *stream) end(cause error) {
 	}
 	s.mu.Unlock()
 	_ = s.Conn.Close() // whatever was wrong with it is known
-	close(s.over)
 	s.owner.forget(s)
-	go s.owner.endpoint.server.lost(s) // whoever wrote last may hold a transaction
+	go func() { // whoever wrote last may hold a transaction
+		s.owner.endpoint.client.lost(s)
+		s.owner.endpoint.server.lost(s)
+	}()
 	for a := range attached {
 		a.lost(s.cause)
 	}
@@ -351,11 +319,4 @@ func (s *stream) explain(err error) error {
 		return err
 	}
 	return s.err()
-}
-
-// laddr names the connection to sipgo. The candidate's label has to survive in
-// the request, which may be sent again.
-func (s *stream) laddr(to Candidate) sip.Addr {
-	t := s.token.(*net.TCPAddr)
-	return sip.Addr{IP: t.IP, Port: t.Port, Hostname: to.label()}
 }

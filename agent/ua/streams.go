@@ -3,16 +3,12 @@ package ua
 import (
 	"context"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"sync"
-	"syscall"
 	"time"
-
-	"github.com/emiago/sipgo/sip"
 
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
@@ -32,13 +28,10 @@ const (
 // streams owns every connection of an endpoint: those it dials, one for each
 // server and domain, shared by the lines; and those made to its port, which is
 // open to TCP as to UDP (RFC 3261 §18.2.1: "if a server is listening on a given
-// port for UDP, it MUST listen for TCP on it, too"). sipgo gets them ready made
-// and never dials.
+// port for UDP, it MUST listen for TCP on it, too").
 type streams struct {
 	endpoint *Endpoint
 	listener net.Listener
-	tcp, tls *feed
-	parser   *sip.Parser
 	life     context.Context // ends when the endpoint closes
 	stop     context.CancelFunc
 	work     sync.WaitGroup
@@ -62,50 +55,13 @@ type dialing struct {
 	err  error
 }
 
-// feed hands connections to sipgo's server as if it had accepted them.
-type feed struct {
-	conns chan net.Conn
-	addr  net.Addr
-	life  context.Context
-}
-
-func (f *feed) Accept() (net.Conn, error) {
-	select {
-	case c := <-f.conns:
-		return c, nil
-	case <-f.life.Done():
-		return nil, net.ErrClosed
-	}
-}
-
-func (f *feed) Close() error   { return nil }
-func (f *feed) Addr() net.Addr { return f.addr }
-
-var errNotOurs = errors.New("connections are not sipgo's to make")
-
-// ownTransports keeps sipgo from dialling: an answer to a connection that is gone
-// would otherwise open another, wherever its Via says.
-func ownTransports() sip.TransportsConfig {
-	never := func(net.Addr) net.Dialer {
-		return net.Dialer{Control: func(string, string, syscall.RawConn) error { return errNotOurs }}
-	}
-	return sip.TransportsConfig{
-		TCP: &sip.TransportTCP{DialerCreate: never},
-		TLS: &sip.TransportTLS{TransportTCP: &sip.TransportTCP{DialerCreate: never}},
-	}
-}
-
 // openStreams serves connections to l and those dialled later.
 func openStreams(e *Endpoint, l net.Listener) *streams {
 	t := &streams{
-		endpoint: e, listener: l, parser: sip.NewParser(), retiredLife: retiredLife,
+		endpoint: e, listener: l, retiredLife: retiredLife,
 		dialled: make(map[Candidate]*dialing), sources: make(map[string]*stream), acceptedFrom: make(map[netip.Addr]int),
 	}
 	t.life, t.stop = context.WithCancel(context.Background())
-	t.tcp = &feed{conns: make(chan net.Conn), addr: l.Addr(), life: t.life}
-	t.tls = &feed{conns: make(chan net.Conn), addr: l.Addr(), life: t.life}
-	t.work.Go(func() { _ = e.tp.ServeTCP(t.tcp) }) // it ends with the feed
-	t.work.Go(func() { _ = e.tp.ServeTLS(t.tls) })
 	t.work.Go(t.accept)
 	return t
 }
@@ -216,56 +172,35 @@ func (t *streams) connect(ctx context.Context, to Candidate) (conn net.Conn, ser
 	return secured, server, nil
 }
 
-// serve hands a connection that was dialled to sipgo and waits until it reads.
+// serve reads a connection that was dialled.
 func (t *streams) serve(conn net.Conn, to Candidate, server delivery.Certificate) (*stream, error) {
 	s := t.wrap(conn, to.Addr)
 	s.to, s.server = to, server
 	if to.Transport == TLS {
 		t.endpoint.log.Info("connected", "server", to.String(), "domain", to.Name, "certificateExpires", server.NotAfter)
 	}
-	return s, t.pass(s)
+	if t.life.Err() != nil {
+		s.end(net.ErrClosed) // close did not see it
+		return nil, net.ErrClosed
+	}
+	t.work.Go(s.read)
+	return s, nil
 }
 
-func (t *streams) pass(s *stream) error {
-	f := t.tcp
-	if s.to.Transport == TLS {
-		f = t.tls
-	}
-	select {
-	case f.conns <- s:
-	case <-t.life.Done():
-		s.end(net.ErrClosed)
-		return net.ErrClosed
-	}
-	select {
-	case <-s.reading:
-		return nil
-	case <-t.life.Done():
-		s.end(net.ErrClosed)
-		return net.ErrClosed
-	}
-}
-
-// wrap makes a stream of a connection and gives it its names: a token address
-// (RFC 6666's discard prefix, so that it is nobody's) for requests of ours, and
-// its peer's for requests of theirs. Where two lead to the same peer (two domains
-// of one server), a zone tells the second apart.
+// wrap makes a stream of a connection and gives it the name of its peer. Where two
+// lead to the same (two domains of one server), a zone tells the second apart.
 func (t *streams) wrap(conn net.Conn, peer netip.AddrPort) *stream {
 	peer = netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())
 	s := &stream{Conn: conn, owner: t, peer: peer, frames: framer{r: conn}, used: time.Now()}
-	s.reading, s.over = make(chan struct{}), make(chan struct{})
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.serial++
-	token := net.IP{0: 1, 15: 0}
-	binary.BigEndian.PutUint64(token[8:], t.serial)
-	s.token = &net.TCPAddr{IP: token, Port: 1}
 	name := peer.String()
 	if t.sources[name] != nil {
 		a := netip.AddrFrom16(peer.Addr().As16()).WithZone(fmt.Sprint(t.serial))
 		name = netip.AddrPortFrom(a, peer.Port()).String()
 	}
-	s.source = textAddr(name)
+	s.source = name
 	t.sources[name] = s
 	s.lapse = time.AfterFunc(idleLife, s.expire)
 	return s
@@ -275,7 +210,7 @@ func (t *streams) wrap(conn net.Conn, peer netip.AddrPort) *stream {
 func (t *streams) forget(s *stream) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.sources, s.source.String())
+	delete(t.sources, s.source)
 	for key, d := range t.dialled {
 		select {
 		case <-d.done:

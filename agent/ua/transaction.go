@@ -1,117 +1,36 @@
 package ua
 
 import (
-	"errors"
-	"fmt"
-	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
 
-// attempt is a client transaction that ICMP errors can find until it has its
-// first response.
-type attempt struct {
-	*sip.ClientTx
-	method  sip.RequestMethod
-	to      netip.AddrPort
-	by      *stream // nil for UDP
-	pending *pending
-
-	candidate Candidate // it was sent to
-	sent      time.Time
-	health    *health
-
-	mu  sync.Mutex
-	err error
-}
-
-// settle: from now on an ICMP error says nothing about this transaction.
-func (a *attempt) settle() { a.pending.remove(a) }
-
-func (a *attempt) fail(err error) {
-	a.mu.Lock()
-	a.err = err
-	a.mu.Unlock()
-	go a.ClientTx.Terminate() // it may wait for the transaction's reader
-}
-
-// Err tells why the transaction ended.
-func (a *attempt) Err() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.err != nil {
-		return a.err
-	}
-	err := a.ClientTx.Err()
-	switch {
-	case errors.Is(err, sip.ErrTransactionTimeout):
-		return fmt.Errorf("%s to %s: %w: %w", a.method, a.to, ErrTimeout, err)
-	case errors.Is(err, sip.ErrTransactionTransport):
-		return fmt.Errorf("%s to %s: %w", a.method, a.to, a.by.explain(fmt.Errorf("%w: %w", ErrUnreachable, err)))
-	}
-	return err
-}
-
-// pending are the transactions without any response yet, by destination.
-type pending struct {
-	mu   sync.Mutex
-	byTo map[netip.AddrPort]map[*attempt]struct{}
-}
-
-func (p *pending) add(a *attempt) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.byTo == nil {
-		p.byTo = make(map[netip.AddrPort]map[*attempt]struct{})
-	}
-	if p.byTo[a.to] == nil {
-		p.byTo[a.to] = make(map[*attempt]struct{})
-	}
-	p.byTo[a.to][a] = struct{}{}
-}
-
-func (p *pending) remove(a *attempt) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.byTo[a.to], a)
-	if len(p.byTo[a.to]) == 0 {
-		delete(p.byTo, a.to)
-	}
-}
-
-// take gives the transactions waiting for this address and forgets them.
-func (p *pending) take(to netip.AddrPort) []*attempt {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	waiting := make([]*attempt, 0, len(p.byTo[to]))
-	for a := range p.byTo[to] {
-		waiting = append(waiting, a)
-	}
-	delete(p.byTo, to)
-	return waiting
-}
-
-// transaction is what Request gives. sipgo hands a response over while it holds
-// the transaction's lock and all its timers wait; here a pump takes it at once
-// and keeps it until it is read, so that a slow reader delays nothing and a
-// queue that repeats 180 for minutes fills nothing.
+// transaction is what Request gives: a client transaction whose responses wait until
+// they are read, so that a slow reader delays nothing and a queue that repeats 180 for
+// minutes fills nothing. It costs a goroutine while something waits, and none else.
 type transaction struct {
-	*attempt
+	tx        *clientTx
 	responses chan *sip.Response
-	done      chan struct{}
-	stop      chan struct{}
-	stopOnce  sync.Once
+	done      chan struct{} // closed when it has ended and all was read
+	stop      chan struct{} // closed by Terminate
+	over      chan struct{} // closed when it has ended
+
+	mu       sync.Mutex
+	queue    []*sip.Response
+	passing  bool // pass runs
+	finished bool // over is closed
+	stopped  bool
+	err      error
+	onAgain  sip.FnTxResponse
+	onEnd    []sip.FnTxTerminate
 }
 
-func (t *transaction) Responses() <-chan *sip.Response { return t.responses }
-func (t *transaction) Done() <-chan struct{}           { return t.done }
-
-// Terminate ends the transaction; responses not read yet are lost.
-func (t *transaction) Terminate() {
-	t.stopOnce.Do(func() { close(t.stop) })
-	t.ClientTx.Terminate()
+func newTransaction() *transaction {
+	return &transaction{
+		responses: make(chan *sip.Response), done: make(chan struct{}), stop: make(chan struct{}), over: make(chan struct{}),
+	}
 }
 
 // readerPatience bounds how long a transaction that has ended waits for its
@@ -122,38 +41,138 @@ const readerPatience = 32 * time.Second
 // ones are dropped, final ones never.
 const mostProvisional = 32
 
-func (t *transaction) pump() {
-	defer close(t.done)
-	defer t.settle()
-	var queue []*sip.Response
-	ended := t.ClientTx.Done()
+func (t *transaction) Responses() <-chan *sip.Response { return t.responses }
+func (t *transaction) Done() <-chan struct{}           { return t.done }
+
+// Err tells why the transaction ended.
+func (t *transaction) Err() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
+}
+
+// Terminate ends the transaction; responses not read yet are lost.
+func (t *transaction) Terminate() {
+	t.mu.Lock()
+	if !t.stopped {
+		t.stopped = true
+		close(t.stop)
+	}
+	t.mu.Unlock()
+	t.tx.Terminate()
+}
+
+// OnRetransmission has f called with every 2xx to an INVITE after the first, one
+// after the other. It must not block.
+func (t *transaction) OnRetransmission(f sip.FnTxResponse) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.onAgain = f
+	return true
+}
+
+// OnTerminate has f called when the transaction has ended; false: it has.
+func (t *transaction) OnTerminate(f sip.FnTxTerminate) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.finished {
+		return false
+	}
+	t.onEnd = append(t.onEnd, f)
+	return true
+}
+
+func (t *transaction) response(res *sip.Response) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stopped || len(t.queue) >= mostProvisional && res.IsProvisional() {
+		return
+	}
+	t.queue = append(t.queue, res)
+	if !t.passing {
+		t.passing = true
+		go t.pass()
+	}
+}
+
+func (t *transaction) repeated(res *sip.Response) {
+	t.mu.Lock()
+	f := t.onAgain
+	t.mu.Unlock()
+	if f != nil {
+		f(res)
+	}
+}
+
+func (t *transaction) ended(err error) {
+	t.mu.Lock()
+	if t.finished {
+		t.mu.Unlock()
+		return
+	}
+	t.finished, t.err = true, err
+	hooks := t.onEnd
+	t.onEnd = nil
+	close(t.over)
+	if !t.passing {
+		close(t.done)
+	}
+	t.mu.Unlock()
+	for _, f := range hooks {
+		f(t.tx.key, err)
+	}
+}
+
+// pass hands over what waits.
+func (t *transaction) pass() {
+	over := t.over
 	var patience <-chan time.Time
-	for {
-		var out chan *sip.Response
-		var next *sip.Response
-		if len(queue) > 0 {
-			out, next = t.responses, queue[0]
-		} else if ended == nil {
-			return
-		}
+	for res := t.next(false); res != nil; {
 		select {
-		case res := <-t.ClientTx.Responses():
-			t.settle()
-			if !res.IsProvisional() {
-				t.heard(res)
-			}
-			if len(queue) < mostProvisional || !res.IsProvisional() {
-				queue = append(queue, res)
-			}
-		case out <- next:
-			queue = queue[1:]
-		case <-ended:
-			t.health.vain(t.candidate, t.sent, t.Err())
-			ended, patience = nil, time.After(readerPatience)
+		case t.responses <- res:
+			res = t.next(false)
+		case <-over:
+			over, patience = nil, time.After(readerPatience)
 		case <-patience:
-			return
+			res = t.next(true)
 		case <-t.stop:
-			return
+			res = t.next(true)
 		}
 	}
 }
+
+// next gives what to hand over; nil when nothing is left, or nobody wants it.
+func (t *transaction) next(drop bool) *sip.Response {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if drop {
+		t.queue = nil
+	}
+	if len(t.queue) > 0 {
+		res := t.queue[0]
+		t.queue[0], t.queue = nil, t.queue[1:]
+		return res
+	}
+	t.passing, t.queue = false, nil
+	if t.finished {
+		close(t.done)
+	}
+	return nil
+}
+
+// asker is who waits for a final response and nothing else.
+type asker struct {
+	final chan *sip.Response
+	over  chan error
+}
+
+func newAsker() asker { return asker{final: make(chan *sip.Response, 1), over: make(chan error, 1)} }
+
+func (a asker) response(res *sip.Response) {
+	if !res.IsProvisional() {
+		a.final <- res
+	}
+}
+
+func (a asker) repeated(*sip.Response) {}
+func (a asker) ended(err error)        { a.over <- err }
