@@ -29,6 +29,7 @@ const (
 	alarmLoss                    // see whether the other side is still there
 	alarmDigit                   // the next digit by INFO
 	alarmTransfer                // nobody told what became of a REFER
+	alarmReplaced                // nobody ended a call whose place was taken
 )
 
 // alarms are the deadlines of one call.

@@ -141,6 +141,8 @@ func (c *call) ring(a alarm) {
 		c.lookForLoss()
 	case alarmDigit:
 		c.nextINFO()
+	case alarmReplaced:
+		c.hangup(goodbye{End: End{Reason: c.transfers.over, By: Local}})
 	case alarmTransfer:
 		c.transferOver(408, "the other side never told the outcome")
 	case alarmDuration:

@@ -25,6 +25,8 @@ const (
 	referTime = setupTime + giveUp
 	// placeTime bounds what comes before the INVITE of that call.
 	placeTime = 10 * time.Second
+	// replacedTime is how long whose call was handed over may take to hang up.
+	replacedTime = 2 * time.Second
 )
 
 // transfers are what a call has to do with being sent elsewhere.
@@ -32,6 +34,7 @@ type transfers struct {
 	asked     int       // REFERs that were followed
 	following *referral // the one that is
 	asking    *asking   // the REFER of ours that goes on
+	over      string    // why the call is over once its place was taken
 }
 
 // referral is a REFER that we follow, and the subscription that its sender has to

@@ -151,7 +151,15 @@ func (c *call) counterpart() *Counterpart {
 	}
 	return &Counterpart{
 		id: c.rec.ID, uri: uri.String(), replaced: replaced{callID: d.callID, toTag: tag, fromTag: d.localTag},
-		over: func(why string) { c.box.post(func() { c.hangup(goodbye{End: End{Reason: why, By: Local}}) }) },
+		over: func(why string) { c.box.post(func() { c.handOver(why) }) },
+	}
+}
+
+// handOver ends a call whose place was taken, unless whoever is there does so first.
+func (c *call) handOver(why string) {
+	if c.rec.State != Ended {
+		c.transfers.over = why
+		c.alarms.set(alarmReplaced, replacedTime)
 	}
 }
 
@@ -299,8 +307,8 @@ func (c *call) heardOf(code int, reason string, last bool) {
 // transferOver is the end of a transfer. When it succeeded the other side talks to
 // somebody else, and the call is over; else it goes on.
 //
-// The call whose place was to be taken is over then, too: whoever is there has hung up
-// already, unless one of the two does not know Replaces.
+// The call whose place was to be taken is over then, too: whoever is there hangs up
+// about now, unless one of the two does not know Replaces.
 func (c *call) transferOver(code int, reason string) {
 	instead := c.transfers.asking.instead
 	c.transfers.asking = nil

@@ -191,9 +191,9 @@ func TestAttendedTransferToWhoDoesNotKnowReplaces(t *testing.T) {
 		}
 		b.net.only("REFER").respond(202, "Accepted", "callee")
 		b.tell(invite, 1, "terminated", "200 OK")
-		for _, bye := range b.net.requests("BYE") {
-			bye.respond(200, "OK", "")
-		}
+		b.net.only("BYE").respond(200, "OK", "callee")
+		time.Sleep(3 * time.Second) // time to hang up itself
+		b.net.requests("BYE")[1].respond(200, "OK", "target")
 		if r, _ := b.set.Record(second); r.End == nil || r.End.Reason != "handed over to the other side of call "+first {
 			b.t.Errorf("%+v", r)
 		}

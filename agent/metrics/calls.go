@@ -71,6 +71,9 @@ func (m *Metrics) ended(r call.Record) {
 		code = r.End.Code
 	}
 	m.calls.WithLabelValues(r.Line, string(r.Direction), string(outcome(r)), codeLabel(code)).Inc()
+	if t := r.Transfer; t != nil {
+		m.transfers.WithLabelValues(r.Line, string(t.By), string(t.State)).Inc()
+	}
 	if r.SetupMs != nil {
 		m.setup.WithLabelValues(string(r.Direction)).Observe(float64(*r.SetupMs) / 1000)
 	}

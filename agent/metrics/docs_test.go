@@ -32,7 +32,7 @@ func everything() *Metrics {
 	m.AccountLabels([]string{"site"}, map[string]map[string]string{"alice": {"site": "north"}})
 	m.Call(call.Record{
 		ID: "1", Line: "alice", Direction: call.In, State: call.Ended, AnsweredAt: time.Now(), SetupMs: ptr(int64(1)),
-		RTP: call.RTP{Sent: 1, Received: 1, Lost: 1, JitterMs: ptr(1.0)}, MOS: ptr(4.0), End: &call.End{Code: 200},
+		RTP: call.RTP{Sent: 1, Received: 1, Lost: 1, JitterMs: ptr(1.0)}, MOS: ptr(4.0), Transfer: &call.TransferStatus{By: call.Local, State: call.Succeeded}, End: &call.End{Code: 200},
 	})
 	return m
 }

@@ -31,6 +31,7 @@ type Metrics struct {
 	snapshotAt    prometheus.Gauge
 
 	calls          *prometheus.CounterVec
+	transfers      *prometheus.CounterVec
 	activeCalls    *prometheus.GaugeVec
 	setup          *prometheus.HistogramVec
 	packets        *prometheus.CounterVec
@@ -76,6 +77,7 @@ func New(o Options) *Metrics {
 
 func (m *Metrics) callMetrics() {
 	m.calls = counter(m, "softphone_calls_total", "Calls that ended, by outcome and final SIP code.", "account", "direction", "outcome", "code")
+	m.transfers = counter(m, "softphone_transfers_total", "Calls that ended and were sent elsewhere, by who asked for it.", "account", "by", "state")
 	m.activeCalls = gauge(m, "softphone_calls_active", "Calls going on.", "account", "direction")
 	m.setup = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "softphone_call_setup_seconds", Help: "From INVITE to answer.",
@@ -164,7 +166,7 @@ func (m *Metrics) Forget(account string) {
 	}
 	of := prometheus.Labels{"account": account}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.calls, m.activeCalls, m.packets, m.lost, m.jitter, m.mos,
+		m.calls, m.transfers, m.activeCalls, m.packets, m.lost, m.jitter, m.mos,
 	} {
 		v.DeletePartialMatch(of)
 	}

@@ -158,6 +158,20 @@ func TestACallCountsOnceAndItsPacketsAsTheyCome(t *testing.T) {
 	}
 }
 
+func TestTransfersAreCountedByWhoAskedForThem(t *testing.T) {
+	m := New(Options{})
+	for id, s := range map[string]call.TransferState{"1": call.Succeeded, "2": call.Failed, "3": call.Failed} {
+		r := call.Record{ID: id, Line: "alice", Direction: call.Out, State: call.Established, Transfer: &call.TransferStatus{By: call.Local, State: call.Proceeding}}
+		m.Call(r)
+		r.State, r.End, r.Transfer = call.Ended, &call.End{Code: 200}, &call.TransferStatus{By: call.Local, State: s}
+		m.Call(r)
+	}
+	expect(t, scrape(t, m), map[string]string{
+		`softphone_transfers_total{account="alice",by="local",state="failed"}`:    "2",
+		`softphone_transfers_total{account="alice",by="local",state="succeeded"}`: "1",
+	})
+}
+
 func TestMOSIsAbsentUntilMeasured(t *testing.T) {
 	m := New(Options{})
 	m.Call(call.Record{ID: "1", Line: "alice", Direction: call.Out, State: call.Ended, End: &call.End{Code: 486}})
