@@ -143,6 +143,15 @@ func (c *call) knows(d *dialog, req *sip.Request) bool {
 	return c.opts.Servers != nil && slices.ContainsFunc(c.opts.Servers(), func(a netip.AddrPort) bool { return a.Addr().Unmap() == from })
 }
 
+// misplaced says that a request has a Replaces header which it must not have: only
+// an INVITE outside any dialog may (RFC 3891 §3), and none that has Join, too.
+func misplaced(req *sip.Request) bool {
+	if req.GetHeader("Replaces") == nil || req.IsAck() || req.IsCancel() {
+		return false
+	}
+	return !req.IsInvite() || tagOf(req.To().Params) != "" || req.GetHeader("Join") != nil
+}
+
 // heir is what a call takes over from the one it replaces.
 type heir struct {
 	of     *call

@@ -142,6 +142,18 @@ func TestACallTakesThePlaceOfAnother(t *testing.T) {
 			}
 			b.wantState(call.Established)
 		}},
+		"a Replaces header where none may be": {autoAnswer, func(b *bench) {
+			p := b.talking()
+			for _, method := range []string{"INVITE", "UPDATE", "INFO"} {
+				if got := p.send(method, "Replaces: "+p.named()).codes(); got != "400" {
+					b.t.Errorf("%s answered %s", method, got)
+				}
+			}
+			if got := b.replacing(p.named(), append([]string{"Join: " + p.named()}, sdpBody(offerPCMU)...)...).codes(); got != "400" {
+				b.t.Errorf("beside Join: answered %s", got)
+			}
+			b.wantState(call.Established)
+		}},
 	} {
 		t.Run(sentence, func(t *testing.T) { simulate(t, c.change, c.play) })
 	}

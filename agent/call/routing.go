@@ -17,6 +17,8 @@ import (
 func (s *Set) HandleRequest(req *sip.Request, tx sip.ServerTransaction) {
 	tag := tagOf(req.To().Params)
 	switch {
+	case misplaced(req):
+		s.respond(tx, reply(req, 400))
 	case tag != "":
 		s.within(req, tx, tag)
 	case req.IsInvite():

@@ -204,3 +204,22 @@ func TestWeTransferBaresipToACallOfOurs(t *testing.T) {
 	a.awaitCall(was.ID, "is over there, too", ended)
 	outcome(t, "baresip", "it calls who alice talked to: carol heard 852 Hz, then %s; both calls of alice are over: %s", heard(carol), alice.End.Reason)
 }
+
+// TestATransferObeysTheRulesOfTheLine: what the other side asks for goes through the
+// account's rules as every call does, here out by another line.
+func TestATransferObeysTheRulesOfTheLine(t *testing.T) {
+	p, uri := callee(t, sipp.Callee{})
+	_, at, _ := strings.Cut(uri, "@")
+	a, _, _ := lines(t, followAny, []string{"alice", "bob", "carol"}, map[string]string{"alice": autoAnswer, "bob": `<rewriting>
+  <rule><condition type="equals" param="112233"/><action type="append" param="@` + at + `"/><action type="dialOut" param="carol"/></rule></rewriting>`})
+	first := a.dial(`{"line":"bob","to":"alice","toneHz":440,"seconds":30}`)
+	there := a.awaitIncoming("alice", "hears bob", hears(440))
+	a.transfer(there.ID, `{"to":"112233"}`)
+	next := a.awaitOf("carol", "hears the echo of what bob sent", func(r record) bool { return r.ReferredBy == first && hears(440)(r) })
+	a.awaitCall(there.ID, "was handed over", func(r record) bool { return ended(r) && succeeded(r) })
+	a.request("DELETE", "/calls/"+next.ID, "")
+	if got := seen(finished(t, p).Messages, "From", "Referred-By"); !strings.Contains(got, "From: <sip:carol@") || !strings.Contains(got, "Referred-By: <sip:alice@") {
+		t.Errorf("seen\n%s", got)
+	}
+	outcome(t, "sipp", "sent to 112233, bob's rules call from carol: %v", next.Treatment)
+}
