@@ -1,6 +1,7 @@
 package media
 
 import (
+	"cmp"
 	"net/netip"
 	"runtime"
 	"syscall"
@@ -10,6 +11,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/softphone-operator/softphone-operator/agent/codec"
+	"github.com/softphone-operator/softphone-operator/agent/sdp"
 )
 
 // nowhere is a transport that takes everything and brings nothing.
@@ -20,9 +22,21 @@ func (nowhere) writeRTCP([]byte, netip.AddrPort) error { return nil }
 
 // steadyState gives a function that is 20 ms of a session's life: one packet in, one out. It sends one codec and hears another, by
 // their numbers.
-func steadyState(t testing.TB, source Source, sends, hears int) func() {
+func steadyState(t testing.TB, source Source, sends, hears int) func() { return steadySecure(t, "", source, sends, hears) }
+
+// steadySecure is steadyState by SRTP with a suite; "" = without.
+func steadySecure(t testing.TB, suite string, source Source, sends, hears int) func() {
 	s := newSession(Config{Local: loopback, SymmetricRTP: true}, nowhere{})
-	if err := s.swap(spoken(bob, sends, hears), source); err != nil {
+	n, peers := spoken(bob, sends, hears), sdp.Negotiated{}
+	var peerSide protection = unprotected{}
+	if suite != "" {
+		n, peers = withSDES(suite, n, peers)
+		var err error
+		if peerSide, err = newSDES(peers.Protection.Ours, peers.Protection.Theirs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.swap(n, source); err != nil {
 		t.Fatal(err)
 	}
 	s.reports.next = s.epoch.Add(1000 * time.Hour) // RTCP is once in 250 packets, and may allocate
@@ -44,7 +58,11 @@ func steadyState(t testing.TB, source Source, sends, hears int) func() {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.onRTP(buffer[:n], peer, now)
+		sent, err := peerSide.protectRTP(buffer[:n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.onRTP(sent, peer, now)
 		s.tick(now)
 		packet.SequenceNumber++
 		packet.Timestamp += 160
@@ -62,12 +80,24 @@ func TestTheHotPathAllocatesNothing(t *testing.T) {
 			t.Errorf("%T: %v allocations in 20 ms, want none", source, allocs)
 		}
 	}
+	for _, suite := range sdp.Suites() {
+		if allocs := testing.AllocsPerRun(1000, steadySecure(t, suite, Echo{}, 0, 0)); allocs != 0 {
+			t.Errorf("%s: %v allocations in 20 ms, want none", suite, allocs)
+		}
+	}
 	for _, sends := range audioCodecs {
 		for _, hears := range audioCodecs {
 			if allocs := testing.AllocsPerRun(300, steadyState(t, Echo{}, sends, hears)); allocs != 0 {
 				t.Errorf("codec %d sent, %d heard: %v allocations in 20 ms, want none", sends, hears, allocs)
 			}
 		}
+	}
+}
+
+// The peer's side of the protection is in it, too.
+func BenchmarkSRTP(b *testing.B) {
+	for _, suite := range append([]string{""}, sdp.Suites()...) {
+		b.Run(cmp.Or(suite, "none"), func(b *testing.B) { benchmarkFrame(b, steadySecure(b, suite, Echo{}, 0, 0)) })
 	}
 }
 

@@ -84,7 +84,7 @@ type leaving struct {
 	packet   []byte // nil: none is due
 	octets   int    // of its payload
 	to       netip.AddrPort
-	report   []rtcp.Packet // nil: none is due
+	report   []byte // nil: none is due
 	reportTo netip.AddrPort
 }
 
@@ -96,7 +96,7 @@ func (s *Session) frame(due time.Time) (f leaving) {
 	f.chain = c
 	heard := s.play(c, due)
 	f.to = s.latch.destination()
-	if c.negotiated.Direction.Sends() && f.to.IsValid() && !s.closed {
+	if c.negotiated.Direction.Sends() && f.to.IsValid() && !s.closed && s.protection.ready() {
 		f.packet, f.octets = s.encode(c, heard)
 	} else {
 		s.out.skip(c.step)
@@ -104,7 +104,7 @@ func (s *Session) frame(due time.Time) (f leaving) {
 	if !due.Before(s.reports.next) && !s.closed {
 		now := time.Now()
 		if f.reportTo = s.reportTo(); f.reportTo.IsValid() {
-			f.report = s.report(now)
+			f.report = s.written(s.report(now))
 		}
 		s.reports.schedule(now)
 	}
@@ -164,5 +164,5 @@ func (s *Session) bye(now time.Time) {
 		return
 	}
 	packets := append(s.report(now), &rtcp.Goodbye{Sources: []uint32{s.out.header.SSRC}})
-	s.sendReport(packets, s.reportTo(), s.chain.negotiated.RTCPMux)
+	s.sendReport(s.written(packets), s.reportTo(), s.chain.negotiated.RTCPMux)
 }

@@ -68,7 +68,11 @@ func (in *inbound) expected() int64 {
 
 // onRTP takes a datagram from the RTP port.
 func (s *Session) onRTP(b []byte, from netip.AddrPort, now time.Time) {
-	if len(b) > 1 && b[1] >= 192 && b[1] <= 223 { // RFC 5761 §4: RTCP on the same port
+	switch {
+	case isDTLS(b):
+		s.onDTLS(b, from, 0)
+		return
+	case len(b) > 1 && b[1] >= 192 && b[1] <= 223: // RFC 5761 §4: RTCP on the same port
 		s.onRTCP(b, from, now)
 		return
 	}
@@ -78,6 +82,26 @@ func (s *Session) onRTP(b []byte, from netip.AddrPort, now time.Time) {
 			tell(d)
 		}
 	}
+}
+
+// onRTCPPort takes a datagram from the RTCP port.
+func (s *Session) onRTCPPort(b []byte, from netip.AddrPort, now time.Time) {
+	if isDTLS(b) {
+		s.onDTLS(b, from, 1)
+		return
+	}
+	s.onRTCP(b, from, now)
+}
+
+// onDTLS hands a record to the handshake of its port.
+func (s *Session) onDTLS(b []byte, from netip.AddrPort, port int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.association == nil || port >= len(s.association.parts) {
+		s.refused++
+		return
+	}
+	s.association.parts[port].take(b, from)
 }
 
 // takeIn is receive under the lock, and who is to be told of the digits.
@@ -91,7 +115,12 @@ func (s *Session) takeIn(b []byte, from netip.AddrPort, now time.Time) (early, d
 // receive judges a datagram and takes it in. It gives the digits that began with it, and with the packet it vouched for.
 func (s *Session) receive(b []byte, from netip.AddrPort, now time.Time) (early, digit rune) {
 	in := &s.in
-	if s.chain == nil || !s.parse(b) {
+	if s.chain == nil {
+		s.refused++
+		return 0, 0
+	}
+	b, err := s.protection.unprotectRTP(b)
+	if err != nil || !s.parse(b) {
 		s.refused++
 		return 0, 0
 	}
@@ -115,10 +144,9 @@ func (s *Session) receive(b []byte, from netip.AddrPort, now time.Time) (early, 
 	return early, s.take(now)
 }
 
-// parse reads a datagram into the scratch packet; false when it is no RTP of ours.
+// parse reads a packet in the clear into the scratch packet; false when it is no RTP.
 func (s *Session) parse(b []byte) bool {
-	b, err := s.protection.unprotectRTP(b)
-	return err == nil && len(b) >= 12 && b[0]>>6 == 2 && s.in.packet.Unmarshal(b) == nil
+	return len(b) >= 12 && b[0]>>6 == 2 && s.in.packet.Unmarshal(b) == nil
 }
 
 // take counts the scratch packet and hands it on by what it carries.

@@ -138,20 +138,27 @@ func (s *Session) reportTo() netip.AddrPort {
 	return n.RemoteRTCP
 }
 
-// sendReport sends a compound packet to the peer. Losing one is harmless, so errors are.
-func (s *Session) sendReport(packets []rtcp.Packet, to netip.AddrPort, mux bool) {
+// written is a compound packet as it goes on the wire; nil when it cannot be, which is as harmless as losing it.
+func (s *Session) written(packets []rtcp.Packet) []byte {
 	b, err := rtcp.Marshal(packets)
-	if err != nil || !to.IsValid() {
-		return
+	if err == nil {
+		b, err = s.protection.protectRTCP(b)
 	}
-	if b, err = s.protection.protectRTCP(b); err != nil {
-		return
+	if err != nil {
+		return nil
 	}
-	if mux {
+	return b
+}
+
+// sendReport sends a compound packet to the peer. Losing one is harmless, so errors are.
+func (s *Session) sendReport(b []byte, to netip.AddrPort, mux bool) {
+	switch {
+	case b == nil || !to.IsValid():
+	case mux:
 		_ = s.transport.writeRTP(b, to)
-		return
+	default:
+		_ = s.transport.writeRTCP(b, to)
 	}
-	_ = s.transport.writeRTCP(b, to)
 }
 
 // onRTCP takes a datagram with RTCP in it. Only the peer's host may report.

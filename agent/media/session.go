@@ -2,7 +2,7 @@
 //
 // A session is a chain of typed frames between a socket and a source: packets in, jitter buffer, decoder, filters, source,
 // encoder, packets out, paced by one clock. The chain is built whole from what was negotiated and swapped on a re-INVITE. It has
-// four seams, each chosen by name: codec (agent/codec), filter, protection (none so far) and NAT traversal (plain so far).
+// four seams, each chosen by name: codec (agent/codec), filter, protection (none, SDES, DTLS) and NAT traversal (plain so far).
 package media
 
 import (
@@ -34,6 +34,9 @@ type Config struct {
 	Listen       []float64    // tones to listen for, in Hz; see Stats.Tones
 	// Guard runs what handles packets and catches a panic in it, which ends that part of the session. nil: nothing is caught.
 	Guard func(f func())
+	// OnProtected is told when media that wants keys has them, or, with an error that wraps ErrNotProtected, that it gets none. It
+	// must not block.
+	OnProtected func(error)
 }
 
 // Session is the audio of one call. All methods may be called from any goroutine.
@@ -62,6 +65,9 @@ type Session struct {
 	played  []int16
 	onDTMF  func(rune)
 	refused uint64
+
+	association *association // of DTLS; nil without
+	onProtected func(error)
 }
 
 // Open binds an RTP (even) and RTCP (odd) port pair. Packets are refused until Start. The error wraps ErrPortsExhausted when every
@@ -94,7 +100,7 @@ func newSession(c Config, t transport) *Session {
 	}
 	return &Session{
 		guard: guard, tones: tones, log: log, transport: t, protection: unprotected{}, epoch: time.Now(), stop: make(chan struct{}),
-		latch: latch{symmetric: c.SymmetricRTP}, out: newOutbound(), reports: newReports(),
+		latch: latch{symmetric: c.SymmetricRTP}, out: newOutbound(), reports: newReports(), onProtected: c.OnProtected,
 	}
 }
 
@@ -111,7 +117,7 @@ func (s *Session) listen() {
 		}
 	}
 	s.spawn(func() { read(s.transport.readRTP, s.onRTP) })
-	s.spawn(func() { read(s.transport.readRTCP, s.onRTCP) })
+	s.spawn(func() { read(s.transport.readRTCP, s.onRTCPPort) })
 }
 
 // spawn runs f beside, under guard. What f locks it must free by defer, so that a panic in it leaves a session that can be closed.
@@ -156,6 +162,9 @@ func (s *Session) Update(n sdp.Negotiated, source Source) error {
 func (s *Session) swap(n sdp.Negotiated, source Source) error {
 	c, err := newChain(n, source, s.chain)
 	if err != nil {
+		return err
+	}
+	if err := s.protect(n); err != nil {
 		return err
 	}
 	old := s.chain
@@ -237,5 +246,50 @@ func (s *Session) leave() bool {
 	s.closed = true
 	close(s.stop)
 	s.bye(time.Now())
+	if s.association != nil {
+		s.association.close()
+	}
 	return true
+}
+
+// protect takes over how the media is to be protected. What stays the same goes on counting.
+func (s *Session) protect(n sdp.Negotiated) error {
+	p := n.Protection
+	if p.Way != sdp.DTLS && s.association != nil {
+		s.association.close()
+		s.association = nil
+	}
+	switch p.Way {
+	case sdp.SDES:
+		if running, ok := s.protection.(*secure); ok && running.same(p) {
+			return nil
+		}
+		fresh, err := newSDES(p.Ours, p.Theirs)
+		if err != nil {
+			return err
+		}
+		s.protection = fresh
+	case sdp.DTLS:
+		if s.association != nil && s.association.same(n) {
+			return nil
+		}
+		if s.association != nil {
+			s.association.close()
+		}
+		s.protection = keyless{}
+		s.association = s.associate(n)
+	default:
+		s.protection = unprotected{}
+	}
+	return nil
+}
+
+// tellProtected tells whoever asked; it is called under the lock.
+func (s *Session) tellProtected(err error) {
+	if err != nil {
+		s.log.Warn("media not protected", "error", err)
+	}
+	if s.onProtected != nil {
+		s.onProtected(err)
+	}
 }

@@ -17,6 +17,7 @@ const mosAfter = time.Second
 type Stats struct {
 	Codec     string // what is sent, as "PCMU/8000"; empty before the start
 	LocalSSRC uint32
+	Cipher    string // SRTP's crypto suite, as "AEAD_AES_256_GCM"; empty while nothing is protected
 
 	Sent       uint64 // RTP packets sent
 	SendErrors uint64 // RTP packets the network would not take
@@ -55,10 +56,14 @@ func (s *Session) Stats() Stats {
 		return st
 	}
 	in, o := &s.in, s.out
+	st.Cipher = s.protection.name()
 	st.Codec = s.chain.negotiated.Codec.String()
 	st.Sent, st.SendErrors = o.packets.Load(), o.failures.Load()
 	st.Received, st.Lost = uint64(in.received()), uint64(in.lost())
 	st.Discarded, st.Duplicates, st.Reordered, st.SSRCs = in.playout.discarded, in.duplicates, in.reordered, in.ssrcs
+	if p, ok := s.protection.(*secure); ok {
+		st.Duplicates += p.duplicates
+	}
 	st.FirstPacket, st.LastPacket, st.LastReport = in.first, in.last, s.reports.heard
 	st.Heard, st.LastHeard = s.heard.now(), s.heard.last()
 	st.PeerLeft = s.reports.left

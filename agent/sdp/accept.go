@@ -45,6 +45,9 @@ func AcceptWith(ours, answer *Description, c Capabilities) (Negotiated, error) {
 	n.PTime = packetTime(n.Codec, answer.ptime(m, c))
 	n.Direction = ours.direction(own).Both(answer.direction(m).Reverse())
 	var err error
+	if n.Protection, err = c.Protect.agreed(own, answer, m); err != nil {
+		return n, err
+	}
 	n.Remote, n.RemoteRTCP, err = answer.remote(m, n.RTCPMux, ours.connection(own).Addr)
 	return n, err
 }

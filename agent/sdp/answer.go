@@ -11,9 +11,7 @@ import (
 // Answer answers an offer: the first audio stream with a common codec is taken, every other line is refused. The error wraps
 // ErrNotAcceptable when none can be taken.
 func Answer(offer *Description, c Capabilities, o Origin) (*Description, Negotiated, error) {
-	taken := slices.IndexFunc(offer.Media, func(m Media) bool {
-		return m.isAudio() && m.Port != 0 && m.plainRTP() && len(common(m.formats(nil), c.Codecs, false)) > 0
-	})
+	taken := offer.choose(c)
 	if taken < 0 {
 		return nil, Negotiated{}, fmt.Errorf("%w: %s", ErrNotAcceptable, offer.complaint(c))
 	}
@@ -32,6 +30,24 @@ func Answer(offer *Description, c Capabilities, o Origin) (*Description, Negotia
 	return d, n, nil
 }
 
+// choose is the first audio stream that can be taken, a protected one before one that is not; -1 when there is none.
+func (d *Description) choose(c Capabilities) int {
+	plain := -1
+	for i := range d.Media {
+		m := &d.Media[i]
+		if !m.isAudio() || m.Port == 0 || len(common(m.formats(nil), c.Codecs, false)) == 0 {
+			continue
+		}
+		switch p, ok := c.Protect.choose(d, m); {
+		case ok && p.Way != "":
+			return i
+		case ok && plain < 0:
+			plain = i
+		}
+	}
+	return plain
+}
+
 // negotiate settles an offered stream against what we can do.
 func (d *Description) negotiate(m *Media, c Capabilities) (Negotiated, error) {
 	theirs := m.formats(nil)
@@ -44,6 +60,7 @@ func (d *Description) negotiate(m *Media, c Capabilities) (Negotiated, error) {
 	n.RTCPMux = mux && c.RTCPMux
 	n.PTime = packetTime(n.Codec, d.ptime(m, c))
 	n.Direction = c.Direction.Both(d.direction(m).Reverse())
+	n.Protection, _ = c.Protect.choose(d, m)
 	var err error
 	n.Remote, n.RemoteRTCP, err = d.remote(m, n.RTCPMux, c.Addr)
 	return n, err
@@ -61,6 +78,7 @@ func answerAudio(offer *Media, n Negotiated, c Capabilities) Media {
 		list = append(list, e)
 	}
 	m.setFormats(list)
+	m.Attributes = append(m.Attributes, n.Protection.answer(c.Protect)...)
 	return m.finish(n.PTime, n.RTCPMux, n.Direction)
 }
 
@@ -69,19 +87,14 @@ func refuse(m *Media) Media {
 	return Media{Kind: m.Kind, Proto: m.Proto, Formats: slices.Clone(m.Formats)}
 }
 
-// plainRTP reports a profile spoken without protection.
-func (m *Media) plainRTP() bool {
-	return strings.EqualFold(m.Proto, "RTP/AVP") || strings.EqualFold(m.Proto, "RTP/AVPF")
-}
-
 // complaint says in one line why nothing in an offer can be taken.
 func (d *Description) complaint(c Capabilities) string {
 	i := d.audio()
-	switch {
-	case i < 0:
+	if i < 0 {
 		return "no audio is offered"
-	case !d.Media[i].plainRTP():
-		return fmt.Sprintf("profile %s is offered, RTP/AVP is spoken", d.Media[i].Proto)
+	}
+	if len(common(d.Media[i].formats(nil), c.Codecs, false)) > 0 {
+		return c.Protect.complaint(&d.Media[i])
 	}
 	return fmt.Sprintf("codecs %s are offered, %s are spoken", list(d.Media[i].formats(nil)), list(c.Codecs))
 }

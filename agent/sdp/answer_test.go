@@ -134,7 +134,7 @@ func golden(t *testing.T, path string, d *Description) {
 func TestAnswerRefuses(t *testing.T) {
 	rows := map[string]struct{ offer, want string }{
 		"video alone":                        {"video-only", "no audio is offered"},
-		"a browser's protected stream":       {"webrtc", "profile UDP/TLS/RTP/SAVPF is offered, RTP/AVP is spoken"},
+		"a browser's protected stream":       {"webrtc", "profile UDP/TLS/RTP/SAVPF is offered, the line takes unprotected media only"},
 		"no common codec":                    {"g729-only", "codecs G729/8000, telephone-event/8000 are offered, PCMU/8000, PCMA/8000 are spoken"},
 		"an address of a family we have not": {"ipv6", "2001:db8::20 cannot be reached from 192.0.2.1"},
 	}

@@ -33,6 +33,7 @@ type Capabilities struct {
 	TelephoneEvent bool           // RFC 4733 DTMF
 	RTCPMux        bool           // offer, and accept, RTP and RTCP on one port (RFC 5761)
 	Direction      Direction      // what we want: hold is SendOnly or Inactive
+	Protect        Protect        // how media is to be protected
 }
 
 // Negotiated is what both sides agreed on, seen from ours.
@@ -46,6 +47,7 @@ type Negotiated struct {
 	PTime            int            // ms a packet to send, whole frames of Codec
 	Direction        Direction      // ours: SendOnly means that we send and the peer does not
 	RTCPMux          bool
+	Protection       Protection
 }
 
 // audio is the index of the first live audio stream, -1 when there is none.

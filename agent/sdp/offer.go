@@ -29,8 +29,9 @@ func Reoffer(previous *Description, c Capabilities, o Origin) *Description {
 }
 
 func offerAudio(c Capabilities, before []codec.Format) Media {
-	m := Media{Kind: "audio", Port: c.Port, Proto: "RTP/AVP"}
+	m := Media{Kind: "audio", Port: c.Port, Proto: c.Protect.profile()}
 	m.setFormats(offered(c, before))
+	m.Attributes = append(m.Attributes, c.Protect.offer()...)
 	return m.finish(c.ptime(), c.RTCPMux, c.Direction)
 }
 
