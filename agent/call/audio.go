@@ -32,6 +32,8 @@ type audio struct {
 	pending bool             // local is an offer without an answer
 	agreed  sdp.Negotiated
 	started bool
+
+	impossible error // the protection that the line requires cannot be had
 }
 
 // newAudio prepares a call's audio by the account; nothing is opened yet.
@@ -41,7 +43,7 @@ func (c *call) newAudio(source media.Source) *audio {
 	if open == nil {
 		open = func(c media.Config) (Media, error) { return media.Open(c) }
 	}
-	return &audio{
+	audio := &audio{
 		open: open,
 		config: media.Config{
 			Ports:        media.PortRange{First: a.RTPPortRangeStart, Last: a.RTPPortRangeEnd},
@@ -49,6 +51,8 @@ func (c *call) newAudio(source media.Source) *audio {
 		},
 		caps: capabilities(a, o.Network), source: source, onDigit: c.heardDigit,
 	}
+	c.protect(audio)
+	return audio
 }
 
 // capabilities are what the account lets a call offer on this kind of network.
@@ -78,8 +82,11 @@ func (a *audio) acceptable(offer []byte) error {
 
 // bind takes ports on the address that audio is to come to.
 func (a *audio) bind(local netip.Addr) error {
-	if a.session != nil {
+	switch {
+	case a.session != nil:
 		return nil
+	case a.impossible != nil:
+		return a.impossible
 	}
 	a.config.Local = local
 	s, err := a.open(a.config)
@@ -156,6 +163,9 @@ func (a *audio) run(n sdp.Negotiated) error {
 		return fmt.Errorf("audio: %w", err)
 	}
 	a.agreed, a.started = n, true
+	if n.Protection.Way == sdp.DTLS {
+		a.caps.Protect.Active = &n.Protection.Active // our part stays ours
+	}
 	return nil
 }
 

@@ -278,6 +278,7 @@ func (c *call) record() Record {
 	r := c.rec
 	if c.audio != nil {
 		r.Codec, r.Hold = c.audio.codecName(), c.audio.hold()
+		r.Protection = c.audio.agreed.Protection.String()
 	}
 	return r
 }
@@ -295,7 +296,7 @@ func (c *call) snapshot() Record {
 // measure takes a session's numbers into the record.
 func (r *Record) measure(s media.Stats) {
 	r.RTP = RTP{Sent: s.Sent, Received: s.Received, Lost: s.Lost, JitterMs: s.JitterMs, RTTMs: s.RTTMs}
-	r.R, r.MOS = s.R, s.MOS
+	r.R, r.MOS, r.Cipher = s.R, s.MOS, s.Cipher
 	if p := s.Peer; p != nil && p.Of > 0 {
 		percent := min(100*float64(max(p.Lost, 0))/float64(p.Of), 100)
 		r.RTP.SentLossPercent = &percent

@@ -10,6 +10,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/softphone-operator/softphone-operator/agent/media"
+	"github.com/softphone-operator/softphone-operator/agent/sdp"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 )
 
@@ -26,6 +27,7 @@ type attempt struct {
 	cancelled  bool                    // CANCEL was sent
 	early      map[string]*dialog      // by remote tag (§12.1)
 	acks       map[string]*sip.Request // of 2xx, by remote tag, to be sent again
+	sdes       sdp.Policy              // set aside while DTLS alone is offered
 }
 
 // mostForks bounds how many branches of one INVITE are followed.
@@ -87,7 +89,11 @@ func (c *call) located(server ua.Candidate, err error) {
 		return
 	}
 	if err := c.audio.bind(local); err != nil {
-		c.end(End{Code: 500, Reason: err.Error(), By: Local})
+		end := End{Code: 500, Reason: err.Error(), By: Local}
+		if errors.Is(err, errUnprotectable) {
+			end.Code, end.By = 488, Policy
+		}
+		c.end(end)
 		return
 	}
 	told := len(c.rec.Treatment)
@@ -187,6 +193,10 @@ func (c *call) decided(res *sip.Response) {
 		}
 		c.inviteWith(next)
 	default:
+		if next := c.insist(res); next != nil {
+			c.inviteWith(next)
+			return
+		}
 		c.end(End{Code: res.StatusCode, Reason: status(res), By: Remote, Contacts: contacts(res)})
 	}
 }

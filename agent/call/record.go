@@ -91,8 +91,10 @@ type Record struct {
 	Codec string `json:"codec,omitempty"`
 	// Hold is our direction while it is not sendrecv: sendonly, recvonly or inactive.
 	Hold string `json:"hold,omitempty"`
-	// Protection of the media: none.
+	// Protection of the media: none, sdes or dtls. Cipher is SRTP's crypto suite, as
+	// "AEAD_AES_256_GCM", once there are keys.
 	Protection string `json:"protection"`
+	Cipher     string `json:"cipher,omitempty"`
 	// NAT traversal of the media: plain, or off.
 	NAT string `json:"nat"`
 	RTP RTP    `json:"rtp"`

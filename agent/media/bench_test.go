@@ -22,7 +22,9 @@ func (nowhere) writeRTCP([]byte, netip.AddrPort) error { return nil }
 
 // steadyState gives a function that is 20 ms of a session's life: one packet in, one out. It sends one codec and hears another, by
 // their numbers.
-func steadyState(t testing.TB, source Source, sends, hears int) func() { return steadySecure(t, "", source, sends, hears) }
+func steadyState(t testing.TB, source Source, sends, hears int) func() {
+	return steadySecure(t, "", source, sends, hears)
+}
 
 // steadySecure is steadyState by SRTP with a suite; "" = without.
 func steadySecure(t testing.TB, suite string, source Source, sends, hears int) func() {

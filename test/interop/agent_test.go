@@ -133,7 +133,7 @@ type certificate struct {
 }
 
 type record struct {
-	ID, Line, Direction, Remote, State, Codec, Protection, NAT, DTMF string
+	ID, Line, Direction, Remote, State, Codec, Protection, Cipher, NAT, DTMF string
 	RTP                                                              struct {
 		Sent, Received, Lost uint64
 		JitterMs, RTTMs      *float64

@@ -47,6 +47,8 @@ type Account struct {
 	// Codecs it offers, as "PCMU/8000", by sampling rate: "G722/16000"; empty = both
 	// laws.
 	Codecs []string
+	// Encryption of its media in its own words: srtp, srtp-mand, dtls_srtp …; "" = none.
+	Encryption string
 }
 
 // Program is a running baresip.

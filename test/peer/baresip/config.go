@@ -44,6 +44,8 @@ module g711.so
 module g722.so
 module gsm.so
 module aufile.so
+module srtp.so
+module dtls_srtp.so
 %smodule_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
@@ -98,10 +100,14 @@ func (a Account) line(sip netip.AddrPort) string {
 	if a.Transport != "" {
 		transport = ";transport=" + a.Transport
 	}
+	encryption := ""
+	if a.Encryption != "" {
+		encryption = ";mediaenc=" + a.Encryption
+	}
 	outbound := ""
 	if a.Server != "" {
 		outbound = fmt.Sprintf(`;outbound="sip:%s%s"`, a.Server, transport)
 	}
-	return fmt.Sprintf("<sip:%s@%s%s>;auth_user=%s;auth_pass=%s;regint=%d;answermode=%s;audio_codecs=%s%s\n",
-		a.User, host, transport, a.User, a.Password, interval, mode, codecs, outbound)
+	return fmt.Sprintf("<sip:%s@%s%s>;auth_user=%s;auth_pass=%s;regint=%d;answermode=%s;audio_codecs=%s%s%s\n",
+		a.User, host, transport, a.User, a.Password, interval, mode, codecs, encryption, outbound)
 }

@@ -1,0 +1,89 @@
+package call_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/softphone-operator/softphone-operator/agent/call"
+	"github.com/softphone-operator/softphone-operator/agent/media"
+)
+
+// What is offered when best effort is refused, step by step, until nothing is left to offer.
+func TestARefusedBestEffortInsists(t *testing.T) {
+	const sdes, dtls = "<sdesOutgoing>enabled</sdesOutgoing>", "<dtlsOutgoing>enabled</dtlsOutgoing>"
+	for nodes, want := range map[string][]string{
+		"":                                       {"RTP/AVP"},
+		sdes:                                     {"RTP/AVP crypto", "RTP/SAVP crypto"},
+		dtls:                                     {"RTP/AVP fingerprint", "UDP/TLS/RTP/SAVP fingerprint"},
+		sdes + dtls:                              {"RTP/AVP fingerprint crypto", "UDP/TLS/RTP/SAVP fingerprint", "RTP/SAVP crypto"},
+		"<sdesOutgoing>required</sdesOutgoing>":  {"RTP/SAVP crypto"},
+		"<dtlsOutgoing>required</dtlsOutgoing>":  {"UDP/TLS/RTP/SAVP fingerprint"},
+		"<sdesIncoming>required</sdesIncoming>":  {"RTP/AVP"},
+		"<sdesOutgoing>disabled</sdesOutgoing>":  {"RTP/AVP"},
+		"<zrtpOutgoing>enabled</zrtpOutgoing>":   {"RTP/AVP"},
+		"<dtlsOutgoing>enabled</dtlsOutgoing>\n": {"RTP/AVP fingerprint", "UDP/TLS/RTP/SAVP fingerprint"},
+	} {
+		simulate(t, func(o *call.Options) { o.Account = accountOf(t, nodes) }, func(b *bench) {
+			b.dial(call.Dial{})
+			for i, what := range want {
+				invites := b.net.requests("INVITE")
+				if len(invites) != i+1 {
+					b.t.Fatalf("%s: %d INVITEs, want %d", nodes, len(invites), i+1)
+				}
+				invite := invites[i]
+				if got := offerOf(string(invite.req.Body())); got != what || invite.req.CSeq().SeqNo != uint32(i+1) {
+					b.t.Errorf("%s: INVITE %d (CSeq %s) offers %s, want %s", nodes, i, invite.req.CSeq().Value(), got, what)
+				}
+				if n := len(invite.req.GetHeaders("Content-Type")); n != 1 {
+					b.t.Errorf("%d Content-Type headers", n)
+				}
+				invite.respond(488, "Not Acceptable Here", fmt.Sprint("callee", i))
+			}
+			b.wantEnd(488, call.Remote, "488 Not Acceptable Here")
+		})
+	}
+}
+
+// offerOf is a description's profile and what it says of protection.
+func offerOf(body string) string {
+	_, media, _ := strings.Cut(body, "m=audio ")
+	words := []string{strings.Fields(media)[1]}
+	for _, key := range []string{"fingerprint", "crypto"} {
+		if strings.Contains(body, "a="+key+":") {
+			words = append(words, key)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// What a line requires and nobody speaks costs no INVITE.
+func TestARequiredProtectionThatNobodySpeaks(t *testing.T) {
+	simulate(t, func(o *call.Options) { o.Account = accountOf(t, "<zrtpOutgoing>required</zrtpOutgoing>") }, func(b *bench) {
+		b.dial(call.Dial{})
+		b.wantEnd(488, call.Policy, "the line requires a protection of its media that is not spoken here: ZRTP")
+		if n := len(b.net.requests("INVITE")); n != 0 {
+			b.t.Errorf("%d INVITEs", n)
+		}
+	})
+}
+
+// A handshake that fails ends the call: it must not go on in the clear.
+func TestACallEndsWhenItsMediaGetsNoKeys(t *testing.T) {
+	var config media.Config
+	simulate(t, func(o *call.Options) {
+		open := o.OpenMedia
+		o.OpenMedia = func(c media.Config) (call.Media, error) { config = c; return open(c) }
+	}, func(b *bench) {
+		b.talk(call.Dial{})
+		config.OnProtected(fmt.Errorf("%w: DTLS: handshake timed out", media.ErrNotProtected))
+		synctest.Wait()
+		bye := b.net.only("BYE")
+		if got := bye.req.GetHeader("Reason"); got == nil || !strings.Contains(got.Value(), "media not protected") {
+			b.t.Errorf("BYE says %v", got)
+		}
+		bye.respond(200, "OK", "callee")
+		b.wantEnd(200, call.Policy, "the media could not be protected: DTLS: handshake timed out")
+	})
+}
