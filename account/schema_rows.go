@@ -66,7 +66,7 @@ var documentRows = []section{
 	{"Voicemail", []Row{
 		{Name: "voiceMailNumber", Kind: KindString, Effect: Live, HonouredBy: ByAgent,
 			Doc: "Number dialled for voicemail."},
-		{Name: "subscribeForVoicemail", Kind: KindBool, Default: "0", Aliases: []string{"subscribeForVoiceMail"},
+		{Name: "subscribeForVoicemail", Kind: KindBool, Default: "0", Aliases: []string{"subscribeForVoiceMail"}, Effect: Live, HonouredBy: ByAgent,
 			Doc: "Subscribe to message-summary (message waiting)."},
 	}},
 	{"Audio codecs", []Row{
@@ -308,7 +308,7 @@ var documentRows = []section{
 			Doc: "Seconds before the answer, 0: at once; Call-Info answer-after wins."},
 	}},
 	{"BLF", []Row{
-		{Name: "blf", Kind: KindSubtree, NoDefault: true, Merge: MergeEntries,
+		{Name: "blf", Kind: KindSubtree, NoDefault: true, Merge: MergeEntries, Effect: Live, HonouredBy: ByAgent,
 			Doc: "Extensions watched by dialog-info."},
 	}},
 	{"Desktop", []Row{

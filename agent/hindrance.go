@@ -34,7 +34,7 @@ func (l *line) socketLost() bool {
 // publishHindrance shows a line that could not start.
 func (l *line) publishHindrance() {
 	t, h := l.applied, l.hindrance
-	l.show(&view{account: t.Account, retryAt: h.again, report: &delivery.LineReport{
+	l.show(&view{account: t.Account, events: noEvents, retryAt: h.again, report: &delivery.LineReport{
 		Name: l.name, State: delivery.Error, Problem: delivery.ProblemConfig, LastReason: h.why.Error(),
 		Since: since(l.shown(), delivery.Error), Slot: t.Row.Slot,
 		ConfigHash: t.ConfigHash, EffectiveHash: t.EffectiveHash, ActiveCalls: l.activeCalls(),

@@ -13,6 +13,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/account"
 	"github.com/softphone-operator/softphone-operator/agent/call"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
+	"github.com/softphone-operator/softphone-operator/agent/subscription"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 )
 
@@ -24,6 +25,7 @@ type incarnation struct {
 	target   atomic.Pointer[target]
 	reg      registration.Binding
 	calls    *call.Set
+	events   events
 	socket   *socket
 	reach    ua.Reach // what reg has learned
 	unbind   func()
@@ -43,6 +45,7 @@ func (l *line) incarnate(t *target) (*incarnation, error) {
 	in.target.Store(t)
 	in.reg = in.binding(l)
 	in.calls = call.NewSet(in.callOptions(l))
+	in.events.open = func() *subscription.Set { return subscription.New(in.subscriptionConfig(l), in.socket) }
 	unbind, err := socket.Bind(in.identity.contactUser, in)
 	if err != nil {
 		in.calls.Close("not started")
@@ -66,18 +69,22 @@ func (in *incarnation) update(l *line, t *target) {
 	in.target.Store(t)
 	in.reg.Update(in.registrationConfig(l))
 	in.calls.Update(in.callOptions(l))
+	in.events.update(in.subscriptionConfig(l))
 }
 
 // close ends what is left of it: calls with the reason, and the way in.
 func (in *incarnation) close(reason string) {
 	in.calls.Close(reason)
+	in.events.close()
 	in.unbind()
 	in.socket.release()
 }
 
 // HandleRequest implements ua.Line.
 func (in *incarnation) HandleRequest(req *sip.Request, tx sip.ServerTransaction) {
-	in.calls.HandleRequest(req, tx)
+	if !in.events.handle(req, tx) {
+		in.calls.HandleRequest(req, tx)
+	}
 }
 
 // ServerAddrs implements ua.Line. One that is retired has none: what names no
@@ -129,7 +136,7 @@ func (in *incarnation) registrationConfig(l *line) registration.Config {
 		KeepAlivePeriod: time.Duration(a.KeepAlivePeriod) * time.Second,
 		ContactAddress:  registration.ContactAddress(a.ContactIP),
 		Forced:          forcedContact(a),
-		Headers:         registerHeaders(a),
+		Headers:         headersOf(a, sip.REGISTER),
 		Gate:            l.env.gate,
 		Qualifier:       l.env.qualifier,
 		Log:             l.env.log,
@@ -205,11 +212,11 @@ func forcedContact(a *account.Account) netip.Addr {
 	return addr
 }
 
-// registerHeaders are the account's extra headers that a REGISTER carries.
-func registerHeaders(a *account.Account) []registration.Header {
+// headersOf are the account's extra headers that requests of a method carry.
+func headersOf(a *account.Account, method sip.RequestMethod) []registration.Header {
 	var headers []registration.Header
 	for _, h := range a.Headers {
-		if h.Method == "*" || strings.EqualFold(h.Method, "REGISTER") {
+		if h.Method == "*" || strings.EqualFold(h.Method, string(method)) {
 			headers = append(headers, registration.Header{Name: h.Name, Value: h.Value})
 		}
 	}

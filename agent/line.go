@@ -213,6 +213,7 @@ func (l *line) carryOut(ctx context.Context, o order) {
 		l.enforce(o)
 	}
 	l.enforceRegistration(ctx, o)
+	l.enforceSubscriptions()
 	if o.stopping && !l.stopped {
 		l.stopped = true
 		o.stopped <- l
@@ -274,7 +275,12 @@ func (l *line) enforceCalls(in *incarnation, o order) {
 	}
 }
 
+// unregister removes what the server holds for the line: its subscriptions, which need
+// no binding to be ended, and the binding.
 func (l *line) unregister(ctx context.Context, in *incarnation) {
+	var both sync.WaitGroup
+	both.Go(func() { in.events.stop(ctx) })
+	defer both.Wait()
 	if err := in.reg.Stop(ctx); err != nil {
 		l.log().Warn("binding left to expire", "error", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/account"
 	"github.com/softphone-operator/softphone-operator/agent/control"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
+	"github.com/softphone-operator/softphone-operator/agent/subscription"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -19,6 +20,7 @@ type view struct {
 	account            *account.Account
 	public             string            // our address as the server sees it
 	way                *registration.Way // nil = the registrar said nothing of it
+	events             *subscription.Status
 	expiresAt, retryAt time.Time
 }
 
@@ -36,6 +38,7 @@ func (v *view) status() control.LineStatus {
 	if w := v.way; w != nil {
 		status.Path, status.ServiceRoute, status.AssociatedURIs, status.Outbound = w.Path, w.ServiceRoute, w.Associated, w.Outbound
 	}
+	status.MWI, status.Watched = v.events.MWI, v.events.Watched
 	return status
 }
 
@@ -55,6 +58,7 @@ func (l *line) show(v *view) {
 	l.published.Store(v)
 	l.env.metrics.Line(l.name, v.report.State)
 	l.env.metrics.Certificates(l.name, v.report.Certificates)
+	l.env.metrics.Events(l.name, v.events)
 	l.env.hub.SetLine(v.report)
 }
 
@@ -79,11 +83,16 @@ func (l *line) publish(o order) {
 		s = unregistered(s, standing, o, before)
 		l.logStanding(s, before)
 	}
+	told := in.events.status()
 	r := l.report(in, s)
+	r.Watching = watching(told.Watched)
+	if told.MWI != nil {
+		r.Messages = told.MWI.Messages
+	}
 	if len(r.Certificates) > 0 {
 		l.env.expiry.note(l.log(), r.Certificates, r.Server, time.Now())
 	}
-	l.show(&view{report: r, account: l.applied.Account, public: s.Public, way: s.Way, expiresAt: s.ExpiresAt, retryAt: s.Retry})
+	l.show(&view{report: r, account: l.applied.Account, public: s.Public, way: s.Way, events: told, expiresAt: s.ExpiresAt, retryAt: s.Retry})
 }
 
 // unregistered is the status of a line that is not to be registered.

@@ -94,6 +94,7 @@ func clearReport(f accountFacts, status *v1.SoftphoneAccountStatus, state v1.Lin
 	}
 	status.State, status.Server, status.Contact, status.Reason = state, "", "", ""
 	status.Code, status.GrantedSeconds = 0, 0
+	status.Messages, status.Watching = nil, nil
 }
 
 // publish takes a report over.
@@ -102,6 +103,7 @@ func publish(f accountFacts, status *v1.SoftphoneAccountStatus, c conditionSet, 
 	status.State, status.Since = lineStates[r.State], &since
 	status.Server, status.Contact = clean(r.Server), clean(r.Contact)
 	status.Code, status.Reason, status.GrantedSeconds = int32(r.LastCode), phrase(r), int32(r.GrantedSeconds)
+	status.Messages, status.Watching = messages(r.Messages), watching(r.Watching)
 	switch r.State {
 	case delivery.Registered:
 		c.set(v1.ConditionRegistered, metav1.ConditionTrue, v1.ReasonRegistered, "registered at "+status.Server+": "+answer(status))

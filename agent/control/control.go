@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/softphone-operator/softphone-operator/agent/call"
+	"github.com/softphone-operator/softphone-operator/agent/subscription"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -86,7 +87,7 @@ type ServerStatus struct {
 	LastReason string           `json:"lastReason,omitempty"`
 	Problem    delivery.Problem `json:"problem,omitempty"`
 	Failures   uint64           `json:"failures"`
-	// WaitingRequests are REGISTERs that wait for their turn.
+	// WaitingRequests are REGISTERs and SUBSCRIBEs that wait for their turn.
 	WaitingRequests int `json:"waitingRequests"`
 	// HeldLines wait because RefusedLines were refused; the next tries at RetryAt.
 	HeldLines    int       `json:"heldLines,omitempty"`
@@ -125,4 +126,8 @@ type LineStatus struct {
 	EffectiveHash  string             `json:"effectiveHash"`
 	// Certificates the line's connection was made with; none without TLS.
 	Certificates []delivery.Certificate `json:"certificates,omitempty"`
+	// MWI is the line's mailbox; absent where nobody asks for it, and nobody tells.
+	MWI *subscription.MWI `json:"mwi,omitempty"`
+	// Watched are those whose calls the line watches, in the account's order.
+	Watched []subscription.Watched `json:"watched,omitempty"`
 }

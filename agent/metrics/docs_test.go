@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/softphone-operator/softphone-operator/agent/call"
+	"github.com/softphone-operator/softphone-operator/agent/subscription"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
@@ -27,6 +28,13 @@ func everything() *Metrics {
 	m.Line("alice", delivery.Registered)
 	m.RegistrationAttempt("alice", 200)
 	m.Certificates("alice", []delivery.Certificate{{Role: delivery.ServerCertificate, NotAfter: time.Unix(1, 0)}})
+	m.Events("alice", &subscription.Status{
+		MWI:     &subscription.MWI{Messages: &delivery.Messages{Waiting: true}, Subscription: &subscription.Standing{State: subscription.Active}},
+		Watched: []subscription.Watched{{URI: "bob", State: subscription.Early}},
+	})
+	m.SubscriptionAttempt("alice", subscription.DialogEvent, 200)
+	m.Notified("alice", subscription.DialogEvent)
+	m.TextMessage("alice", "in", 200)
 	m.Snapshot(0, time.Unix(1, 0))
 	m.Check(checkReport(time.Unix(1, 0)), time.Minute)
 	m.AccountLabels([]string{"site"}, map[string]map[string]string{"alice": {"site": "north"}})
@@ -102,6 +110,16 @@ func TestThePageTellsEveryMetric(t *testing.T) {
 	for _, s := range delivery.States {
 		if !strings.Contains(string(text), string(s)) {
 			t.Errorf("the page does not name the state %s", s)
+		}
+	}
+	for _, s := range subscription.States {
+		if !strings.Contains(string(text), string(s)) {
+			t.Errorf("the page does not name the subscription state %s", s)
+		}
+	}
+	for _, s := range subscription.DialogStates {
+		if !strings.Contains(string(text), string(s)) {
+			t.Errorf("the page does not name the state %s of somebody who is watched", s)
 		}
 	}
 	for _, o := range []Outcome{Answered, Canceled, Redirected, Busy, NoAnswer, Refused, Failed} {

@@ -27,6 +27,7 @@ type Metrics struct {
 
 	lines         *lineCollector
 	checks        *checkCollector
+	events        *eventCollector
 	rejectedFiles prometheus.Gauge
 	snapshotAt    prometheus.Gauge
 
@@ -60,8 +61,8 @@ type Options struct {
 
 // New makes the metrics of an agent without lines.
 func New(o Options) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), refresh: o.Refresh, lines: newLineCollector(), checks: newCheckCollector(), running: map[string]counted{}}
-	m.registry.MustRegister(m.lines, m.checks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m := &Metrics{registry: prometheus.NewRegistry(), refresh: o.Refresh, lines: newLineCollector(), checks: newCheckCollector(), events: newEventCollector(), running: map[string]counted{}}
+	m.registry.MustRegister(m.lines, m.checks, m.events, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge(m, "softphone_agent_info", "Always 1; the labels tell which agent this is.", "name", "version").WithLabelValues(o.Name, o.Version).Set(1)
 	m.rejectedFiles = gauge(m, "softphone_rejected_files", "Delivered files that are not in force.").WithLabelValues()
 	m.snapshotAt = gauge(m, "softphone_snapshot_timestamp_seconds", "When the snapshot in force was taken over.").WithLabelValues()
@@ -157,6 +158,7 @@ func (m *Metrics) RegistrationTook(d time.Duration) { m.registering.Observe(d.Se
 // Forget drops every series of a line.
 func (m *Metrics) Forget(account string) {
 	m.lines.forget(account)
+	m.events.forget(account)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for id, c := range m.running {

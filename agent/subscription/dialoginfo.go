@@ -217,7 +217,7 @@ func (p *infoParser) end(name xml.Name) error {
 		p.info.Dialogs = append(p.info.Dialogs, *p.dialog)
 		p.dialog = nil
 	case depth == 3 && name.Local == "state":
-		p.dialog.State = DialogState(text)
+		p.dialog.State = DialogState(strings.ToLower(text)) // kamailio says "Trying"
 		if !slices.Contains(callStates, p.dialog.State) {
 			return fmt.Errorf("dialog state %q", clip(text))
 		}

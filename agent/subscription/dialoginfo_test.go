@@ -32,6 +32,8 @@ func TestDialogInfo(t *testing.T) {
 			DialogInfo{Version: 7, Entity: "x", Dialogs: []Dialog{{ID: "1", State: Early}}}},
 		"no namespace": {`<dialog-info version="0" state="partial" entity="x"><dialog id="1" direction="recipient"><state> confirmed </state></dialog></dialog-info>`,
 			DialogInfo{Entity: "x", Dialogs: []Dialog{{ID: "1", Direction: "recipient", State: Confirmed}}}},
+		"letters' case": {`<dialog-info version="0" state="full" entity="x"><dialog id="1"><state>Trying</state></dialog></dialog-info>`,
+			DialogInfo{Full: true, Entity: "x", Dialogs: []Dialog{{ID: "1", State: Trying}}}},
 		"elements of others": {`<dialog-info version="0" state="full" entity="x"><sla:x xmlns:sla="y"><state>z</state></sla:x><dialog id="1"><state>trying</state><x:y><state>bad</state></x:y></dialog></dialog-info>`,
 			DialogInfo{Full: true, Entity: "x", Dialogs: []Dialog{{ID: "1", State: Trying}}}},
 	} {

@@ -99,7 +99,7 @@ func (x *exchange) complete(ctx context.Context, server ua.Candidate) error {
 		return err
 	}
 	at := netip.AddrPortFrom(local, uint16(x.ep.Port()))
-	x.req.AppendHeader(&sip.ContactHeader{Address: x.cfg.Link.Contact(x.cfg.ContactUser, at)})
+	x.req.AppendHeader(&sip.ContactHeader{Address: x.cfg.Link.DialogContact(x.cfg.ContactUser, at)})
 	x.req.AppendHeader(sip.NewHeader("Event", x.event))
 	x.req.AppendHeader(sip.NewHeader("Expires", strconv.FormatInt(int64(x.expire/time.Second), 10)))
 	x.req.AppendHeader(sip.NewHeader("Accept", accepts[x.event]))
@@ -144,8 +144,8 @@ func (x *exchange) send(ctx context.Context, visit *registration.Guest, server u
 // first builds a SUBSCRIBE outside of any dialog.
 func first(cfg *Config, target sip.Uri, callID, tag string) *sip.Request {
 	req := sip.NewRequest(sip.SUBSCRIBE, *target.Clone())
-	if cfg.Route != "" {
-		req.AppendHeader(&sip.RouteHeader{Address: cfg.Link.Route(cfg.Route)})
+	for _, route := range cfg.Link.Routes(cfg.Route) {
+		req.AppendHeader(&sip.RouteHeader{Address: route})
 	}
 	from := &sip.FromHeader{DisplayName: quotable(cfg.AOR.Display), Address: cfg.Link.URI(cfg.AOR.User, cfg.AOR.Host), Params: sip.NewParams()}
 	from.Params.Add("tag", tag)

@@ -31,7 +31,8 @@ type Config struct {
 	Watch []string
 	// Link to the server; the zero value is UDP.
 	Link ua.Link
-	// Route is the host[:port] of an outbound proxy to name in a Route header; "" = none.
+	// Route is the host[:port] of an outbound proxy to name in a Route header
+	// (Link.Routes); "" = none.
 	Route string
 	// Credentials for digest.
 	Credentials ua.Credentials

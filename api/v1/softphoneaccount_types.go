@@ -83,6 +83,15 @@ type SoftphoneAccountStatus struct {
 	// +optional
 	GrantedSeconds int32 `json:"grantedSeconds,omitempty"`
 
+	// Messages in the line's mailbox, as its server says; absent until it told (account.subscribeForVoicemail).
+	// +optional
+	Messages *MessagesStatus `json:"messages,omitempty"`
+
+	// Watching of others' calls (account.blf): how it stands. What those others do is not here, as it changes with every
+	// call: the agent's metrics and /statusz tell.
+	// +optional
+	Watching *WatchingStatus `json:"watching,omitempty"`
+
 	// DeliveredHash of the document and settings given to the agent. It is keyed: nobody can try passwords against it.
 	// +optional
 	DeliveredHash string `json:"deliveredHash,omitempty"`
@@ -100,6 +109,61 @@ type SoftphoneAccountStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// MessagesStatus is what a mailbox holds.
+type MessagesStatus struct {
+	// Waiting: there are messages to be listened to.
+	// +optional
+	Waiting bool `json:"waiting"`
+
+	// New messages.
+	// +optional
+	New int32 `json:"new"`
+
+	// Old messages.
+	// +optional
+	Old int32 `json:"old"`
+
+	// Urgent messages among the new ones.
+	// +optional
+	Urgent int32 `json:"urgent,omitempty"`
+
+	// Account of the mailbox, where the server names it.
+	// +optional
+	Account string `json:"account,omitempty"`
+
+	// Since when this is so.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
+}
+
+// WatchingStatus is how the watching of others' calls stands.
+type WatchingStatus struct {
+	// Targets that are to be watched.
+	// +optional
+	Targets int32 `json:"targets"`
+
+	// Active subscriptions to them.
+	// +optional
+	Active int32 `json:"active"`
+
+	// Failed are the first of those that are not, and why.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	Failed []FailedWatch `json:"failed,omitempty"`
+}
+
+// FailedWatch is somebody who cannot be watched now.
+type FailedWatch struct {
+	// Target as account.blf names it.
+	// +required
+	Target string `json:"target"`
+
+	// Reason in words.
+	// +optional
+	Reason string `json:"reason,omitempty"`
 }
 
 // LineState is the state of a line's registration.
@@ -137,6 +201,7 @@ const (
 // +kubebuilder:printcolumn:name="Code",type=integer,JSONPath=`.status.code`
 // +kubebuilder:printcolumn:name="Since",type=date,JSONPath=`.status.since`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Messages",type=integer,JSONPath=`.status.messages.new`,priority=1
 // +kubebuilder:printcolumn:name="Contact",type=string,JSONPath=`.status.contact`,priority=1
 // +kubebuilder:printcolumn:name="Expires",type=integer,JSONPath=`.status.grantedSeconds`,priority=1
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.reason`,priority=1

@@ -74,6 +74,8 @@ var proofs = map[string]string{
 	"remoteContact":                        "test/interop.TestWhoCallsByAssertedIdentity",
 	"rewriting":                            "test/interop.TestRewritingOnTheWire",
 	"voiceMailNumber":                      "test/interop.TestWhoWeAreToOthers",
+	"subscribeForVoicemail":                "test/interop.TestMessageWaiting",
+	"blf":                                  "test/interop.TestBusyLampFields",
 	"customActionUrl":                      "agent/call.TestRewriting",
 	"cth_enabled":                          "agent/call.TestRewriting",
 	"cth_dialString":                       "agent/call.TestRewriting",

@@ -125,6 +125,8 @@ type lineStatus struct {
 	ExpiresAt                                                                                time.Time
 	LastCode                                                                                 int
 	Certificates                                                                             []certificate
+	MWI                                                                                      *mwiStatus
+	Watched                                                                                  []watchedStatus
 }
 
 type certificate struct {

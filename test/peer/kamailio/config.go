@@ -48,6 +48,10 @@ type Config struct {
 	// Algorithm of the digest challenge: "MD5" or "SHA-256" (RFC 7616).
 	// Empty: a challenge that names none, which means MD5.
 	Algorithm string
+	// Presence makes it tell of mailboxes and of calls: it takes PUBLISH and SUBSCRIBE
+	// for the events message-summary and dialog, and publishes the calls that go
+	// through it. What it holds of subscriptions is gone after a restart.
+	Presence bool
 	// Children is the number of worker processes per transport. Zero: 2.
 	Children int
 	// Extra is put into the configuration verbatim.
@@ -218,8 +222,36 @@ func (c Config) write(dir string) (string, error) {
 			return "", err
 		}
 	}
+	if c.Presence {
+		if err := copyTables(filepath.Join(dir, "tables")); err != nil {
+			return "", err
+		}
+	}
 	path := filepath.Join(dir, "kamailio.cfg")
 	return path, os.WriteFile(path, text.Bytes(), 0o600)
+}
+
+// presenceTables are what kamailio's presence wants of a database; text files will do.
+var presenceTables = []string{"version", "presentity", "active_watchers", "watchers", "xcap", "pua"}
+
+// copyTables puts empty tables into dir, unless they are there.
+func copyTables(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return nil
+		}
+		return err
+	}
+	for _, table := range presenceTables {
+		text, err := os.ReadFile(filepath.Join("/usr/share/kamailio/dbtext/kamailio", table))
+		if err != nil {
+			return fmt.Errorf("kamailio: tables of its package: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, table), text, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // modulePath finds the directory of kamailio's modules, which differs per

@@ -1,0 +1,227 @@
+package interop
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/test/peer/kamailio"
+)
+
+// subscribed tells how a subscription stands.
+type subscribed struct {
+	State, LastReason string
+	LastCode          int
+	ExpiresAt         time.Time
+}
+
+// mwiStatus is what a line knows of its mailbox.
+type mwiStatus struct {
+	Waiting                  bool
+	NewMessages, OldMessages int
+	Since                    time.Time
+	Subscription             *subscribed
+}
+
+// watchedStatus is what a line knows of somebody's calls.
+type watchedStatus struct {
+	URI, State string
+	Since      time.Time
+	Calls      int
+	History    []struct {
+		State string
+		At    time.Time
+	}
+	Subscription subscribed
+}
+
+// states of a history, in order.
+func (w watchedStatus) states() []string {
+	var all []string
+	for _, h := range w.History {
+		all = append(all, h.State)
+	}
+	return all
+}
+
+const voicemail = "<subscribeForVoicemail>1</subscribeForVoicemail>"
+
+func blf(targets ...string) string {
+	return "<blf><uri>" + strings.Join(targets, "</uri><uri>") + "</uri></blf>"
+}
+
+// awaitMailbox waits until what a line knows of its mailbox fits.
+func (s *softphone) awaitMailbox(line, says string, fits func(mwiStatus) bool) mwiStatus {
+	s.t.Helper()
+	var found mwiStatus
+	eventually(s.t, "the mailbox of "+line+" "+says, func() (bool, string) {
+		l := s.line(line)
+		if l.MWI == nil {
+			return false, pretty(l)
+		}
+		found = *l.MWI
+		return fits(found), pretty(l)
+	})
+	return found
+}
+
+// awaitWatched waits until what a line knows of somebody fits.
+func (s *softphone) awaitWatched(line, target, says string, fits func(watchedStatus) bool) watchedStatus {
+	s.t.Helper()
+	var found watchedStatus
+	eventually(s.t, line+" sees that "+target+" "+says, func() (bool, string) {
+		l := s.line(line)
+		for _, w := range l.Watched {
+			if w.URI == target {
+				found = w
+				return fits(w), pretty(l)
+			}
+		}
+		return false, pretty(l)
+	})
+	return found
+}
+
+// presence runs a registrar that tells of mailboxes and calls, and an agent.
+func presence(t *testing.T, c kamailio.Config, more map[string]string, users ...string) (*kamailio.Registrar, *softphone) {
+	t.Helper()
+	c.Presence = true
+	r, host := registrar(t, c, users...)
+	files := map[string]string{}
+	for _, u := range users {
+		files[u+".xml"] = accountXML(u, "secret-"+u, host, more[u])
+	}
+	a := startAgent(t, options{files: files})
+	for _, u := range users {
+		a.awaitLine(u, "registered")
+	}
+	return r, a
+}
+
+func isActive(s subscribed) bool { return s.State == "active" && s.LastCode == 200 }
+
+// TestMessageWaiting: the lamp of a line is lit, and goes out.
+func TestMessageWaiting(t *testing.T) {
+	t.Parallel()
+	r, a := presence(t, kamailio.Config{}, map[string]string{"alice": voicemail}, "alice", "bob")
+	a.awaitMailbox("alice", "is subscribed to", func(m mwiStatus) bool { return m.Subscription != nil && isActive(*m.Subscription) })
+	began := time.Now()
+	must(t, r.PublishMailbox(t.Context(), "alice", "Messages-Waiting: yes", "Message-Account: sip:alice@voicemail.test", "Voice-Message: 2/5 (1/0)"))
+	a.awaitMailbox("alice", "has two new messages", func(m mwiStatus) bool { return m.Waiting && m.NewMessages == 2 && m.OldMessages == 5 })
+	lit := time.Since(began)
+	must(t, r.PublishMailbox(t.Context(), "alice", "Messages-Waiting: no", "Voice-Message: 0/7"))
+	a.awaitMailbox("alice", "is empty", func(m mwiStatus) bool { return !m.Waiting && m.OldMessages == 7 })
+	if l := a.line("bob"); l.MWI != nil {
+		t.Errorf("bob, who asks for nothing, has %+v", l.MWI)
+	}
+	_, metrics := a.request("GET", "/metrics", "")
+	for _, want := range []string{`softphone_mwi_waiting{account="alice"} 0`, `softphone_mwi_messages{account="alice",kind="old"} 7`,
+		`softphone_subscriptions{account="alice",event="message-summary",state="active"} 1`} {
+		if !strings.Contains(string(metrics), want+"\n") {
+			t.Errorf("no %s among the metrics", want)
+		}
+	}
+	outcome(t, "kamailio/presence", "the lamp was lit %s after the voicemail server's PUBLISH, and went out", ms(lit))
+}
+
+// TestBusyLampFields: a line sees the states of another line's call, in order, and of
+// the line that calls it.
+func TestBusyLampFields(t *testing.T) {
+	t.Parallel()
+	// One worker: two may tell of an answer before they tell of the ringing.
+	_, a := presence(t, kamailio.Config{Children: 1}, map[string]string{"watcher": blf("alice", "bob"), "bob": "<autoAnswerEnabled>1</autoAnswerEnabled><autoAnswerTimeoutInSeconds>1</autoAnswerTimeoutInSeconds>"}, "watcher", "alice", "bob")
+	for _, target := range []string{"alice", "bob"} {
+		a.awaitWatched("watcher", target, "is watched", func(w watchedStatus) bool { return isActive(w.Subscription) })
+	}
+	id := a.dial(`{"line":"alice","to":"bob"}`)
+	for _, target := range []string{"alice", "bob"} {
+		a.awaitWatched("watcher", target, "is busy", func(w watchedStatus) bool { return w.State == "confirmed" && w.Calls == 1 })
+	}
+	_, metrics := a.request("GET", "/metrics", "")
+	if want := `softphone_watched_state{account="watcher",state="confirmed",target="bob"} 1`; !strings.Contains(string(metrics), want+"\n") {
+		t.Errorf("no %s among the metrics", want)
+	}
+	if code, answer := a.request("DELETE", "/calls/"+id, ""); code != 204 {
+		t.Fatalf("%d %s", code, answer)
+	}
+	var seen []string
+	for _, target := range []string{"alice", "bob"} {
+		w := a.awaitWatched("watcher", target, "is free", func(w watchedStatus) bool { return w.State == "terminated" && w.Calls == 0 })
+		for i, h := range w.History {
+			if i > 0 && h.At.Before(w.History[i-1].At) {
+				t.Errorf("%s: %v", target, w.History)
+			}
+		}
+		seen = w.states()
+		if i := slices.Index(seen, "early"); i < 0 || !slices.Equal(seen[i:], []string{"early", "confirmed", "terminated"}) || !inOrder(seen) {
+			t.Errorf("%s was seen %v", target, seen)
+		}
+	}
+	outcome(t, "kamailio/presence", "bob was seen %s", strings.Join(seen, ", "))
+}
+
+// inOrder tells whether a call's states come in the order of RFC 4235 §3.7.1.
+func inOrder(states []string) bool {
+	order := []string{"unknown", "idle", "trying", "proceeding", "early", "confirmed", "terminated"}
+	last := -1
+	for _, s := range states {
+		i := slices.Index(order, s)
+		if i <= last {
+			return false
+		}
+		last = i
+	}
+	return true
+}
+
+// TestSubscriptionsLast: they are refreshed before they run out, within their dialog.
+func TestSubscriptionsLast(t *testing.T) {
+	t.Parallel()
+	const granted = 12 * time.Second
+	r, a := presence(t, kamailio.Config{MaxExpires: granted}, map[string]string{"alice": voicemail}, "alice")
+	first := a.awaitMailbox("alice", "is subscribed to", func(m mwiStatus) bool { return m.Subscription != nil && isActive(*m.Subscription) })
+	if left := time.Until(first.Subscription.ExpiresAt); left > granted {
+		t.Errorf("granted %s, the server gives %s", left, granted)
+	}
+	// It would have run out twice.
+	for range 2 {
+		pass(t, granted+2*time.Second)
+		m := a.awaitMailbox("alice", "is subscribed to", func(m mwiStatus) bool { return isActive(*m.Subscription) })
+		if !m.Subscription.ExpiresAt.After(time.Now()) {
+			t.Errorf("it ran out at %s", m.Subscription.ExpiresAt)
+		}
+	}
+	must(t, r.PublishMailbox(t.Context(), "alice", "Messages-Waiting: yes", "Voice-Message: 1/0"))
+	a.awaitMailbox("alice", "has a message", func(m mwiStatus) bool { return m.Waiting && m.NewMessages == 1 })
+	_, metrics := a.request("GET", "/metrics", "")
+	if said := string(metrics); !strings.Contains(said, `softphone_subscription_attempts_total{account="alice",code="200",event="message-summary"}`) ||
+		strings.Contains(said, `code="481"`) {
+		t.Errorf("refreshed in vain:\n%s", said)
+	}
+	outcome(t, "kamailio/presence", "a subscription of %s is there after %s", granted, 2*(granted+2*time.Second))
+}
+
+// TestSubscriptionsSurviveTheServer: a server that starts anew has forgotten all; the
+// line's lamp is true again soon after the line is registered again.
+func TestSubscriptionsSurviveTheServer(t *testing.T) {
+	t.Parallel()
+	r, a := presence(t, kamailio.Config{MaxExpires: 12 * time.Second}, map[string]string{"alice": voicemail + blf("bob")}, "alice", "bob")
+	a.awaitMailbox("alice", "is subscribed to", func(m mwiStatus) bool { return m.Subscription != nil && isActive(*m.Subscription) })
+	must(t, r.Stop())
+	eventually(t, "alice has lost the server", func() (bool, string) { l := a.line("alice"); return l.State != "registered", pretty(l) })
+	must(t, r.Restart(context.WithoutCancel(t.Context())))
+	began := time.Now()
+	a.awaitLine("alice", "registered")
+	eventually(t, "the mailbox is told of again", func() (bool, string) {
+		if err := r.PublishMailbox(t.Context(), "alice", "Messages-Waiting: yes", "Voice-Message: 3/0"); err != nil {
+			return false, err.Error()
+		}
+		l := a.line("alice")
+		return l.MWI != nil && l.MWI.Waiting && l.MWI.NewMessages == 3, pretty(l)
+	})
+	took := time.Since(began)
+	a.awaitWatched("alice", "bob", "is watched again", func(w watchedStatus) bool { return isActive(w.Subscription) })
+	outcome(t, "kamailio/presence", "told again %s after the server's return", ms(took))
+}
