@@ -160,6 +160,24 @@ func (s *supervisor) Transfer(id string, t call.Transfer) error {
 	return calls.Transfer(id, t)
 }
 
+// Hold implements control.Agent.
+func (s *supervisor) Hold(ctx context.Context, id string) error {
+	calls := s.callsOf(id)
+	if calls == nil {
+		return fmt.Errorf("%w: %q", call.ErrNoCall, id)
+	}
+	return calls.Hold(ctx, id)
+}
+
+// Resume implements control.Agent.
+func (s *supervisor) Resume(ctx context.Context, id string) error {
+	calls := s.callsOf(id)
+	if calls == nil {
+		return fmt.Errorf("%w: %q", call.ErrNoCall, id)
+	}
+	return calls.Resume(ctx, id)
+}
+
 // callsOf gives the calls that one is among; nil when nobody knows it.
 func (s *supervisor) callsOf(id string) *call.Set {
 	for _, l := range s.allLines() {

@@ -30,6 +30,8 @@ const (
 	alarmDigit                   // the next digit by INFO
 	alarmTransfer                // nobody told what became of a REFER
 	alarmReplaced                // nobody ended a call whose place was taken
+	alarmChange                  // a change of the session that was to come again later
+	alarmReply                   // nobody answered a re-INVITE of ours
 )
 
 // alarms are the deadlines of one call.

@@ -31,6 +31,7 @@ type audio struct {
 	local   *sdp.Description // our last description
 	pending bool             // local is an offer without an answer
 	agreed  sdp.Negotiated
+	held    held // as agreed
 	started bool
 
 	impossible error // the protection that the line requires cannot be had
@@ -166,6 +167,7 @@ func (a *audio) run(n sdp.Negotiated) error {
 	if n.Protection.Way == sdp.DTLS {
 		a.caps.Protect.Active = &n.Protection.Active // our part stays ours
 	}
+	a.held = held{here: !a.caps.Direction.Receives(), there: !n.Direction.Sends()}
 	return nil
 }
 

@@ -49,6 +49,7 @@ type call struct {
 	digits digitsByINFO // that are still to be sent
 
 	transfers transfers // of this call elsewhere
+	changes   []*change // of the session that we ask for; the first is under way
 	heir      *heir     // what it takes over from the call it replaces; nil = it replaces none
 
 	respondWith []rewrite.Header // that rules set on the responses to the first INVITE
@@ -145,6 +146,10 @@ func (c *call) ring(a alarm) {
 		c.hangup(goodbye{End: End{Reason: c.transfers.over, By: Local}})
 	case alarmTransfer:
 		c.transferOver(408, "the other side never told the outcome")
+	case alarmChange:
+		c.beginChange()
+	case alarmReply:
+		c.noReply()
 	case alarmDuration:
 		why := "maximum duration reached"
 		if c.allotted > 0 {
@@ -230,6 +235,7 @@ func (c *call) end(e End) {
 	c.log.Debug("call", "state", Ended, "code", e.Code, "reason", e.Reason, "by", e.By)
 	c.set.left(c.record())
 	c.changed()
+	c.dropChanges()
 }
 
 // beside runs a part of the call in a goroutine of its own.
@@ -277,7 +283,7 @@ func (c *call) changed() {
 func (c *call) record() Record {
 	r := c.rec
 	if c.audio != nil {
-		r.Codec, r.Hold = c.audio.codecName(), c.audio.hold()
+		r.Codec, r.Hold, r.Held = c.audio.codecName(), c.audio.hold(), c.audio.held.String()
 		r.Protection = c.audio.agreed.Protection.String()
 	}
 	return r

@@ -194,6 +194,7 @@ func (c *call) handleACK(ack *sip.Request) {
 	if c.leaving != nil {
 		c.hangup(*c.leaving)
 	}
+	c.beginChange()
 }
 
 // answered takes the answer to our offer from a message.

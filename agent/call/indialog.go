@@ -170,7 +170,7 @@ func (c *call) untimely(req *sip.Request) *sip.Response {
 		return reply(req, 500, sip.NewHeader("Retry-After", strconv.Itoa(rand.IntN(11))))
 	case c.leaving != nil:
 		return reply(req, 480) // we only wait for an ACK to say goodbye
-	case c.audio.pending:
+	case c.audio.pending && (req.IsInvite() || sdpOf(req) != nil), req.IsInvite() && c.inviting():
 		return reply(req, 491)
 	}
 	return nil

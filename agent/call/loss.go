@@ -54,8 +54,8 @@ func (c *call) lookForLoss() {
 	if c.leaving != nil {
 		return // it ends anyway
 	}
-	if !c.audio.started || !c.audio.agreed.Direction.Receives() {
-		v.heard = now // on hold nothing is to come, and silence says nothing
+	if !c.audio.started || !c.audio.agreed.Direction.Receives() || c.audio.held != (held{}) {
+		v.heard = now // on hold nothing has to come, and silence says nothing
 		return
 	}
 	s := c.audio.session.Stats()

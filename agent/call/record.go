@@ -91,6 +91,9 @@ type Record struct {
 	Codec string `json:"codec,omitempty"`
 	// Hold is our direction while it is not sendrecv: sendonly, recvonly or inactive.
 	Hold string `json:"hold,omitempty"`
+	// Held says who holds the call: local, remote, both; "" = nobody. Who holds it does
+	// not want to hear the other side.
+	Held string `json:"held,omitempty"`
 	// Protection of the media: none, sdes or dtls. Cipher is SRTP's crypto suite, as
 	// "AEAD_AES_256_GCM", once there are keys.
 	Protection string `json:"protection"`

@@ -26,6 +26,9 @@ type Agent interface {
 	Call(id string) (call.Record, error)
 	// Transfer asks the other side of a call to call somebody else.
 	Transfer(id string, t call.Transfer) error
+	// Hold asks the other side of a call to send nothing, Resume to send again.
+	Hold(ctx context.Context, id string) error
+	Resume(ctx context.Context, id string) error
 	// Hangup ends a call.
 	Hangup(id string) error
 }

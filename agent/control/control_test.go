@@ -73,6 +73,16 @@ func (p *pretender) Hangup(id string) error {
 	return p.err
 }
 
+func (p *pretender) Hold(_ context.Context, id string) error {
+	p.moved = append(p.moved, "hold "+id)
+	return p.err
+}
+
+func (p *pretender) Resume(_ context.Context, id string) error {
+	p.moved = append(p.moved, "resume "+id)
+	return p.err
+}
+
 func (p *pretender) Transfer(id string, t call.Transfer) error {
 	p.moved = append(p.moved, id+" to "+t.To+" for "+t.Replaces)
 	return p.err
@@ -355,5 +365,32 @@ func TestControlOnTheNetworkNeedsAToken(t *testing.T) {
 	err = Serve(t.Context(), l, Options{Agent: &pretender{}, Control: true, Log: slog.New(slog.DiscardHandler)})
 	if err == nil || !strings.Contains(err.Error(), "--control-token-file") {
 		t.Errorf("served without a token: %v", err)
+	}
+}
+
+func TestACallIsHeldAndResumed(t *testing.T) {
+	for sentence, tt := range map[string]struct {
+		path   string
+		err    error
+		want   int
+		says   string
+		passed string
+	}{
+		"hold answers with the record":     {"/calls/call-1/hold", nil, 200, `"id": "call-1"`, "hold call-1"},
+		"resume answers with the record":   {"/calls/call-1/resume", nil, 200, `"id": "call-1"`, "resume call-1"},
+		"the other side says no":           {"/calls/call-1/hold", fmt.Errorf("%w: 488 Not Acceptable Here", call.ErrPeerRefused), 502, "RefusedByOtherSide", "hold call-1"},
+		"the call is not up":               {"/calls/call-1/hold", call.ErrNotNow, 409, "NotPossibleNow", "hold call-1"},
+		"the other side takes its time":    {"/calls/call-1/resume", context.DeadlineExceeded, 504, "Timeout", "resume call-1"},
+		"nobody knows the call":            {"/calls/call-2/hold", call.ErrNoCall, 404, "UnknownCall", "hold call-2"},
+		"nobody knows it when it was held": {"/calls/call-2/hold", nil, 404, "UnknownCall", "hold call-2"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			p := &pretender{err: tt.err}
+			url := serve(t, Options{Agent: p, Control: true})
+			code, body := ask(t, "POST", url+tt.path, "")
+			if code != tt.want || !strings.Contains(body, tt.says) || strings.Join(p.moved, " ") != tt.passed {
+				t.Errorf("%d %s, passed on %q; want %d with %s and %q", code, body, p.moved, tt.want, tt.says, tt.passed)
+			}
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/softphone-operator/softphone-operator/agent/call"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
@@ -56,6 +57,8 @@ func control(mux *http.ServeMux, agent Agent) {
 		}
 		w.WriteHeader(http.StatusAccepted)
 	})
+	mux.HandleFunc("POST /calls/{id}/hold", change(agent, agent.Hold))
+	mux.HandleFunc("POST /calls/{id}/resume", change(agent, agent.Resume))
 	mux.HandleFunc("DELETE /calls/{id}", func(w http.ResponseWriter, r *http.Request) {
 		if err := agent.Hangup(r.PathValue("id")); err != nil {
 			writeError(w, err)
@@ -63,6 +66,29 @@ func control(mux *http.ServeMux, agent Agent) {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
+}
+
+// changeTimeout bounds how long an answer waits for the other side of a call. The
+// change goes on.
+const changeTimeout = 20 * time.Second
+
+// change answers a request to change a running call with the record it has then.
+func change(agent Agent, do func(ctx context.Context, id string) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), changeTimeout)
+		defer cancel()
+		id := r.PathValue("id")
+		err := do(ctx, id)
+		var record call.Record
+		if err == nil {
+			record, err = agent.Call(id)
+		}
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, record)
+	}
 }
 
 // read reads the body of a request. A field it does not know is a mistake: a
@@ -128,6 +154,7 @@ var kinds = []struct {
 	{call.ErrDraining, http.StatusConflict, "Draining"},
 	{call.ErrClosed, http.StatusConflict, "Draining"},
 	{call.ErrNotNow, http.StatusConflict, "NotPossibleNow"},
+	{call.ErrPeerRefused, http.StatusBadGateway, "RefusedByOtherSide"},
 	{call.ErrTooMany, http.StatusTooManyRequests, "TooManyCalls"},
 	{call.ErrRefused, http.StatusForbidden, "DestinationRefused"},
 	{call.ErrUnconfirmed, http.StatusConflict, "NotConfirmed"},
