@@ -75,6 +75,11 @@ func (s *Session) tick(due time.Time) time.Duration {
 	if f.report != nil {
 		s.sendReport(f.report, f.reportTo, f.chain.negotiated.RTCPMux)
 	}
+	for _, d := range f.digits {
+		if f.tell != nil {
+			f.tell(d)
+		}
+	}
 	return f.chain.ptime
 }
 
@@ -86,6 +91,8 @@ type leaving struct {
 	to       netip.AddrPort
 	report   []byte // nil: none is due
 	reportTo netip.AddrPort
+	digits   []rune // heard as tones
+	tell     func(rune)
 }
 
 // frame plays what is due and makes what is to be sent; sending is done outside the lock.
@@ -95,6 +102,7 @@ func (s *Session) frame(due time.Time) (f leaving) {
 	c := s.chain
 	f.chain = c
 	heard := s.play(c, due)
+	f.digits, f.tell, s.in.untold = s.in.untold, s.onDTMF, nil
 	f.to = s.latch.destination()
 	if c.negotiated.Direction.Sends() && f.to.IsValid() && !s.closed && s.protection.ready() {
 		f.packet, f.octets = s.encode(c, heard)
@@ -121,6 +129,9 @@ func (s *Session) play(c *chain, due time.Time) Frame {
 	heard := Frame{s.played, c.rate, uint32(p.next()) - c.step}
 	for _, f := range s.filters {
 		f.filter(heard)
+	}
+	if c.negotiated.ReceiveEventPT < 0 {
+		s.in.detector.Push(s.played, s.in.heardTone)
 	}
 	return heard
 }

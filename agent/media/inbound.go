@@ -27,7 +27,10 @@ type inbound struct {
 
 	playout *playout
 	events  *dtmf.Receiver
-	digits  []byte
+	// detector hears digits sent as tones, of peers that agreed on no telephone-event; untold are those nobody was told of yet.
+	detector *dtmf.Detector
+	untold   []rune
+	digits   []byte
 
 	pending   []byte // first packet of a source on probation
 	pendingAt time.Time
@@ -189,10 +192,21 @@ func (s *Session) take(now time.Time) (digit rune) {
 	if !ok || !u.Began {
 		return 0
 	}
-	if len(in.digits) < maxDigits {
-		in.digits = append(in.digits, byte(u.Digit))
-	}
+	in.note(u.Digit)
 	return u.Digit
+}
+
+// note keeps a digit for the record.
+func (in *inbound) note(digit rune) {
+	if len(in.digits) < maxDigits {
+		in.digits = append(in.digits, byte(digit))
+	}
+}
+
+// heardTone takes a digit from the audio.
+func (in *inbound) heardTone(digit rune) {
+	in.note(digit)
+	in.untold = append(in.untold, digit)
 }
 
 // ticksAt is a moment in RTP ticks since the session was opened.

@@ -177,7 +177,7 @@ func (s *Session) swap(n sdp.Negotiated, source Source) error {
 			s.filters = append(s.filters, newTones(c.rate, s.tones, &s.sound))
 		}
 		s.in.playout = newPlayout(clock, c.rate, int64(c.step))
-		s.in.events = dtmf.NewReceiver(clock)
+		s.in.events, s.in.detector = dtmf.NewReceiver(clock), dtmf.NewDetector(c.rate)
 		s.out.events, s.out.tones = dtmf.NewSender(clock), dtmf.NewTones(c.rate)
 	}
 	s.in.playout.step = int64(c.step)

@@ -43,7 +43,7 @@ type Stats struct {
 	LastHeard               *Heard        // the last that was heard; nil when nothing ever was
 	Tones                   []ToneHeard   // those of Config.Listen
 	Sound                   time.Duration // how long anything was heard; known with Config.Listen only
-	DTMF                    string        // digits received by telephone-event
+	DTMF                    string        // digits received, by telephone-event or, where none was agreed on, as tones
 	DTMFSent                string        // digits sent by telephone-event
 }
 
