@@ -32,6 +32,8 @@ const (
 	alarmReplaced                // nobody ended a call whose place was taken
 	alarmChange                  // a change of the session that was to come again later
 	alarmReply                   // nobody answered a re-INVITE of ours
+	alarmSilence                 // the server said nothing to the INVITE
+	alarmReliable                // send the reliable provisional response again
 )
 
 // alarms are the deadlines of one call.

@@ -41,6 +41,8 @@ type call struct {
 	hops   map[string]netip.AddrPort // names looked up
 	open   int                       // transactions of ours that run
 
+	pledge  *pledge     // a provisional response of ours without its PRACK
+	settled bool        // offer and answer were exchanged before the first INVITE's 2xx
 	invite  *invitation // the latest INVITE we got; nil for a call we placed, until a re-INVITE
 	attempt *attempt    // the INVITE we sent; nil for a call that came
 	leaving *goodbye    // how the call is to end once it can be
@@ -136,6 +138,10 @@ func (c *call) ring(a alarm) {
 		c.hangup(goodbye{End: End{Code: 408, Reason: fmt.Sprintf("no answer within %v", short(setupTime)), By: Timeout}})
 	case alarmCancel:
 		c.giveUpInvite()
+	case alarmSilence:
+		c.silent()
+	case alarmReliable:
+		c.repeatReliable()
 	case alarmHangup:
 		c.hangup(goodbye{End: End{Reason: c.lasted(), By: Local}})
 	case alarmLoss:

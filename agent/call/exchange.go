@@ -14,6 +14,7 @@ type exchange struct {
 	provisional func(*sip.Response)
 	final       func(*sip.Response)
 	again       func(*sip.Response) // another 2xx to an INVITE: a repeated one, or another fork's
+	late        func(*sip.Response) // as again, once the call's goroutine has ended; from any
 	failed      func(error)         // no final response; see ua's errors
 
 	tx sip.ClientTransaction // nil until sent
@@ -67,12 +68,27 @@ func (c *call) askWith(d *dialog, auth *ua.Authorizer, req *sip.Request, done fu
 // launch sends a request to its destination. The call stays until it is over.
 func (c *call) launch(req *sip.Request, x *exchange) {
 	c.open++
-	c.beside(func() { c.carry(req, x) })
+	again := c.repeats(x)
+	c.beside(func() { c.carry(req, x, again) })
+}
+
+// repeats is what takes further 2xx of an exchange, from whatever goroutine; nil =
+// nobody wants them.
+func (c *call) repeats(x *exchange) sip.FnTxResponse {
+	if x.again == nil {
+		return nil
+	}
+	late := x.late
+	return func(res *sip.Response) {
+		if !c.box.post(func() { x.take(x.again, res) }) && late != nil {
+			late(res)
+		}
+	}
 }
 
 // carry runs a client transaction until its final response and turns what it
 // says into events.
-func (c *call) carry(req *sip.Request, x *exchange) {
+func (c *call) carry(req *sip.Request, x *exchange, again sip.FnTxResponse) {
 	failed := func(err error) {
 		c.box.post(func() {
 			c.open--
@@ -87,8 +103,8 @@ func (c *call) carry(req *sip.Request, x *exchange) {
 		return
 	}
 	c.box.post(func() { x.tx = tx })
-	if x.again != nil {
-		tx.OnRetransmission(func(res *sip.Response) { c.box.post(func() { x.again(res) }) })
+	if again != nil {
+		tx.OnRetransmission(again)
 	}
 	for {
 		select {

@@ -61,6 +61,12 @@ func (c *call) ringing() bool {
 	}
 	res := reply(c.invite.req, 180, &sip.ContactHeader{Address: contact}, list("Allow", allow(c.opts)))
 	c.addRuleHeaders(res, c.respondWith)
+	if wantsReliable(c.invite.req) {
+		if err := c.pledges(res); err != nil {
+			c.refuse(500, err)
+			return false
+		}
+	}
 	if !c.invite.respond(res) {
 		return false // what stopped it is in the mailbox
 	}
@@ -72,7 +78,7 @@ func (c *call) ringing() bool {
 // INVITE had none.
 func (c *call) answer() {
 	c.alarms.stop(alarmAnswer, alarmNoAnswer)
-	if c.invite.cancelled.Load() {
+	if c.invite.cancelled.Load() || c.rec.State == Ended || !c.unpledged() {
 		return
 	}
 	contact, local, err := c.contact(sourceOf(c.invite.req))
@@ -95,25 +101,21 @@ func (c *call) answer() {
 // accept answers an INVITE, the first or a later one. An error comes with the
 // code to refuse it with.
 func (c *call) accept(i *invitation, contact sip.Uri) (int, error) {
-	offer := sdpOf(i.req)
-	var body []byte
-	if offer == nil {
-		body = c.audio.offer()
-	} else {
-		var err error
-		if body, err = c.audio.answer(offer); err != nil {
-			if errors.Is(err, sdp.ErrNotAcceptable) {
-				return 488, err
-			}
-			return 500, err
+	body, offered, err := c.describe(i)
+	if err != nil {
+		if errors.Is(err, sdp.ErrNotAcceptable) {
+			return 488, err
 		}
+		return 500, err
 	}
 	res := reply(i.req, 200, append(c.capable(), &sip.ContactHeader{Address: contact})...)
 	if i.first {
 		c.addRuleHeaders(res, c.respondWith)
 	}
-	setSDP(res, body)
-	if !i.accept(res, offer == nil) {
+	if body != nil {
+		setSDP(res, body)
+	}
+	if !i.accept(res, offered) {
 		c.audio.pending = false // nobody will answer an offer that did not go out
 		return 0, nil
 	}

@@ -42,6 +42,8 @@ func (c *call) within(d *dialog, req *sip.Request, tx sip.ServerTransaction) *si
 		return c.notified(req) // subscriptions outlive the BYE (RFC 5057)
 	case req.Method == sip.SUBSCRIBE && c.opts.follows():
 		return c.resubscribed(req)
+	case req.Method == sip.PRACK:
+		return c.pracked(req)
 	case c.rec.State == Ended:
 		return reply(req, 481)
 	}
@@ -56,8 +58,6 @@ func (c *call) within(d *dialog, req *sip.Request, tx sip.ServerTransaction) *si
 		return c.informed(req)
 	case sip.OPTIONS:
 		return reply(req, 200, c.capable()...)
-	case sip.PRACK:
-		return reply(req, 481) // we sent no reliable provisional response (RFC 3262 §3)
 	case sip.MESSAGE:
 		if c.opts.Account.AllowMessage {
 			return reply(req, 200)
@@ -74,7 +74,7 @@ func (c *call) dialogOf(req *sip.Request) *dialog {
 		return c.dialog
 	}
 	if c.attempt != nil {
-		return c.attempt.early[tag]
+		return c.attempt.earlyDialog(tag)
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func (c *call) byed(d *dialog, req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	// One branch of a forked INVITE has gone; the others may still answer.
-	delete(c.attempt.early, d.remoteTag)
+	c.forkEnded(c.attempt.early[d.remoteTag])
 	if len(c.attempt.early) == 0 && c.rec.State != Ended {
 		c.cancelAttempt(goodbye{End: end})
 	}

@@ -70,6 +70,8 @@ type Options struct {
 	// Server gives the place new calls are sent to
 	// (registration.Registration.Server).
 	Server func(ctx context.Context) (ua.Candidate, error)
+	// Candidates gives the places for new calls, the best first; nil = Server's alone.
+	Candidates func(ctx context.Context) ([]ua.Candidate, error)
 	// Route is the host[:port] of an outbound proxy to name in a Route header
 	// of new calls (Link.Routes); "" = none.
 	Route string
@@ -126,6 +128,8 @@ type Dial struct {
 	// DialAction is how to call: autoCall (""), voiceCall, videoCall, callThrough,
 	// openUrl and so on (account.DialActions). A rewriting rule may say another.
 	DialAction string `json:"dialAction,omitempty"`
+	// LateOffer leaves the offer to the called side: the INVITE has none.
+	LateOffer bool `json:"lateOffer,omitempty"`
 	// Placement is what was decided on the call already (Set.Route); nil = nothing.
 	Placement *treatment.Placement `json:"-"`
 

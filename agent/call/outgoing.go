@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -25,9 +26,21 @@ type attempt struct {
 	proceeding bool                    // a provisional response came: CANCEL may be sent (RFC 3261 §9.1)
 	leaving    *goodbye                // the call is to end before it is answered
 	cancelled  bool                    // CANCEL was sent
-	early      map[string]*dialog      // by remote tag (§12.1)
 	acks       map[string]*sip.Request // of 2xx, by remote tag, to be sent again
 	sdes       sdp.Policy              // set aside while DTLS alone is offered
+
+	early     map[string]*fork // by remote tag (§12.1)
+	losing    map[string]*fork // those that were left when another answered
+	playing   *fork            // whose early media is heard
+	described int              // descriptions of forks so far
+	offered   bool             // the INVITE has our offer
+	origin    sdp.Origin       // of our descriptions
+	answered  bool             // a 2xx was taken
+	further   []*sip.Response  // 2xx that came before the first was taken
+	late      sync.Mutex       // held by what happens after the call
+
+	servers []ua.Candidate // the one in use, and those to try after it
+	without []string       // option tags that a 420 named
 }
 
 // mostForks bounds how many branches of one INVITE are followed.
@@ -53,36 +66,44 @@ func (c *call) dial(d Dial, target sip.Uri) {
 	}
 	c.attempt = &attempt{
 		dial: d, target: target, auth: c.authorizer(),
-		early: make(map[string]*dialog), acks: make(map[string]*sip.Request),
+		acks: make(map[string]*sip.Request), offered: !d.LateOffer,
 	}
 	d.errand.prepare(c)
 	c.box.post(c.locate)
 }
 
-// locate looks the server up, without stopping the call meanwhile.
+// locate looks the servers up, without stopping the call meanwhile.
 func (c *call) locate() {
 	c.open++
 	c.alarms.set(alarmSetup, setupTime)
 	c.beside(func() {
 		ctx, cancel := context.WithTimeout(c.ctx, 2*lookupTime)
 		defer cancel()
-		server, err := c.opts.Server(ctx)
+		servers, err := c.candidates(ctx)
 		c.box.post(func() {
 			c.open--
-			c.located(server, err)
+			c.located(servers, err)
 		})
 	})
 }
 
-// located sends the INVITE to the server.
-func (c *call) located(server ua.Candidate, err error) {
+// located sends the INVITE to the first server to which there is a way.
+func (c *call) located(servers []ua.Candidate, err error) {
 	if c.rec.State == Ended {
 		return
 	}
+	t := c.attempt
+	if t.servers = servers; err == nil && len(servers) == 0 {
+		err = ua.ErrHostNotFound
+	}
 	var contact sip.Uri
 	var local netip.Addr
-	if err == nil {
-		contact, local, err = c.contact(server.Addr)
+	for err == nil {
+		if contact, local, err = c.contact(t.servers[0].Addr); err == nil || len(t.servers) < 2 {
+			break
+		}
+		c.nextServer(err.Error())
+		err = nil
 	}
 	if err != nil {
 		c.end(End{Code: 503, Reason: "no way to the server: " + err.Error(), By: Network})
@@ -96,13 +117,14 @@ func (c *call) located(server ua.Candidate, err error) {
 		c.end(end)
 		return
 	}
+	t.origin = c.audio.origin
 	told := len(c.rec.Treatment)
 	req := c.newInvite(contact)
 	if len(c.rec.Treatment) > told {
 		c.changed()
 	}
-	server.Aim(req)
-	c.attempt.auth.Prepare(req)
+	t.servers[0].Aim(req)
+	t.auth.Prepare(req)
 	c.inviteWith(req)
 }
 
@@ -121,64 +143,39 @@ func (c *call) newInvite(contact sip.Uri) *sip.Request {
 	req.AppendHeader(&sip.CSeqHeader{SeqNo: 1, MethodName: sip.INVITE})
 	req.AppendHeader(&sip.ContactHeader{Address: contact})
 	for _, h := range c.capable() {
-		req.AppendHeader(h)
+		if h.Name() != "Supported" {
+			req.AppendHeader(h)
+		}
 	}
+	req.AppendHeader(list("Supported", c.inviteOptions()))
 	addAccountHeaders(req, a)
 	c.addRuleHeaders(req, t.dial.Placement.Headers)
 	addHeaders(req, t.dial.Headers)
 	c.rec.Treatment = append(c.rec.Treatment, sayWhoCalls(req, a, c.opts.Link, c.tag)...)
 	addCheck(req, t.dial.Check)
 	t.dial.errand.head(req)
-	setSDP(req, c.audio.offer())
+	if t.offered {
+		setSDP(req, c.audio.offer())
+	}
 	return req
 }
 
 // inviteWith sends an INVITE, the first or the next after a challenge.
 func (c *call) inviteWith(req *sip.Request) {
 	t := c.attempt
-	t.invite, t.proceeding = req, false
-	t.x = &exchange{provisional: c.proceeds, final: c.decided, again: c.repeated, failed: c.failed}
+	t.invite, t.proceeding, t.playing = req, false, nil
+	t.early = make(map[string]*fork) // those of the INVITE before ended with it
+	t.x = &exchange{provisional: c.proceeds, final: c.decided, again: c.repeated, late: c.afterwards, failed: c.failed}
+	if c.alarms.stop(alarmSilence); len(t.servers) > 1 {
+		c.alarms.set(alarmSilence, silence)
+	}
 	c.launch(req, t.x)
-}
-
-// proceeds takes a provisional response, however many there are.
-func (c *call) proceeds(res *sip.Response) {
-	t := c.attempt
-	t.proceeding, c.rec.Responded = true, true
-	if res.StatusCode == sip.StatusTrying && c.rec.State == Trying {
-		c.changed()
-	}
-	if t.leaving != nil {
-		c.cancelInvite()
-		return
-	}
-	if c.rec.State == Ended || res.StatusCode == sip.StatusTrying {
-		return
-	}
-	if tag := tagOf(res.To().Params); tag != "" {
-		if t.early[tag] == nil && len(t.early) < mostForks {
-			t.early[tag] = newUACDialog(t.invite, res)
-		}
-	}
-	if answer := sdpOf(res); answer != nil {
-		// Early media: a preview of the answer (§13.2.1). One we cannot use is
-		// no reason to give the call up.
-		if err := c.audio.accept(answer); err != nil {
-			c.log.Debug("early media not usable", "error", err)
-		} else {
-			c.audio.pending = true // the answer proper is still to come
-			c.state(Early)
-			return
-		}
-	}
-	if res.StatusCode == 180 {
-		c.state(Ringing)
-	}
 }
 
 // decided takes the final response.
 func (c *call) decided(res *sip.Response) {
 	t := c.attempt
+	c.alarms.stop(alarmSilence)
 	switch {
 	case res.IsSuccess():
 		c.accepted(res)
@@ -192,12 +189,16 @@ func (c *call) decided(res *sip.Response) {
 			return
 		}
 		c.inviteWith(next)
+	case t.leaving == nil && res.StatusCode == sip.StatusServiceUnavailable && c.nextServer(refused(res)):
+	case t.leaving == nil && res.StatusCode == sip.StatusBadExtension && c.without420(res):
 	default:
-		if next := c.insist(res); next != nil {
-			c.inviteWith(next)
-			return
+		if t.leaving == nil && t.offered {
+			if next := c.insist(res); next != nil {
+				c.inviteWith(next)
+				return
+			}
 		}
-		c.end(End{Code: res.StatusCode, Reason: status(res), By: Remote, Contacts: contacts(res)})
+		c.end(End{Code: res.StatusCode, Reason: refused(res), By: Remote, Contacts: contacts(res)})
 	}
 }
 
@@ -217,9 +218,11 @@ func contacts(res *sip.Response) []string {
 
 // failed: the INVITE got no final response.
 func (c *call) failed(err error) {
+	c.alarms.stop(alarmSilence)
 	switch {
 	case c.attempt.leaving != nil:
 		c.end(c.attempt.leaving.End)
+	case unserved(err) && c.nextServer(err.Error()):
 	case errors.Is(err, ua.ErrTimeout):
 		c.end(End{Code: 408, Reason: "no answer from the server", By: Timeout})
 	default:

@@ -114,7 +114,7 @@ func (c *call) replaceWith(r replaced, req *sip.Request, tx sip.ServerTransactio
 func (c *call) replaceable(r replaced, req *sip.Request) int {
 	d := c.dialog
 	if d == nil && c.attempt != nil {
-		d = c.attempt.early[r.fromTag]
+		d = c.attempt.earlyDialog(r.fromTag)
 	}
 	answered := !c.rec.AnsweredAt.IsZero()
 	switch {

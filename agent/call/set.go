@@ -126,7 +126,7 @@ func (s *Set) Supported() []string { return supported(s.options()) }
 
 // supported are the option tags of what is in other RFCs and a line does all the same.
 func supported(o Options) []string {
-	tags := []string{"replaces"}
+	tags := []string{"replaces", tagReliable}
 	if o.follows() {
 		tags = append(tags, "norefersub")
 	}
@@ -134,7 +134,7 @@ func supported(o Options) []string {
 }
 
 func allow(o Options) []sip.RequestMethod {
-	methods := []sip.RequestMethod{sip.INVITE, sip.ACK, sip.CANCEL, sip.BYE, sip.OPTIONS, sip.INFO, sip.UPDATE, sip.NOTIFY}
+	methods := []sip.RequestMethod{sip.INVITE, sip.ACK, sip.CANCEL, sip.BYE, sip.OPTIONS, sip.INFO, sip.UPDATE, sip.PRACK, sip.NOTIFY}
 	if o.follows() {
 		methods = append(methods, sip.REFER, sip.SUBSCRIBE)
 	}

@@ -1,0 +1,123 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/agent/ua"
+)
+
+// silence is how long an INVITE waits for any response, be it 100, before the next
+// server is tried beside it. A transaction would wait for 64·T1 = 32 s, and a caller
+// would have hung up; five INVITEs were sent by then.
+const silence = 8 * time.Second
+
+// candidates are the places for new calls, the best first.
+func (c *call) candidates(ctx context.Context) ([]ua.Candidate, error) {
+	if c.opts.Candidates != nil {
+		return c.opts.Candidates(ctx)
+	}
+	server, err := c.opts.Server(ctx)
+	return []ua.Candidate{server}, err
+}
+
+// nextServer sends the INVITE to the next server (RFC 3263 §4.3: "the client SHOULD
+// create a new request which is identical to the previous, but has a different value of
+// the Via branch ID"); false when none is left, or it is too late for another: somebody
+// rings already.
+func (c *call) nextServer(why string) bool {
+	t := c.attempt
+	if t.leaving != nil || c.rec.State == Ended || len(t.servers) < 2 || len(t.early) > 0 {
+		return false
+	}
+	c.note(fmt.Sprintf("server %s: %s; trying %s", t.servers[0], why, t.servers[1]))
+	t.servers = t.servers[1:]
+	if t.invite == nil {
+		return false // the caller goes on with the next
+	}
+	contact, _, err := c.contact(t.servers[0].Addr)
+	if err != nil {
+		return c.nextServer(err.Error())
+	}
+	req := t.invite.Clone()
+	for _, name := range []string{"Via", "Contact", "Authorization", "Proxy-Authorization"} {
+		for req.RemoveHeader(name) {
+		}
+	}
+	req.AppendHeader(&sip.ContactHeader{Address: contact})
+	// Another server has nonces of its own: its challenge says nothing of the password.
+	t.auth = c.authorizer()
+	t.servers[0].Aim(req)
+	t.auth.Prepare(req)
+	c.inviteWith(req)
+	return true
+}
+
+// unserved tells failures that another server may do without (RFC 3263 §4.3).
+func unserved(err error) bool {
+	return errors.Is(err, ua.ErrTimeout) || errors.Is(err, ua.ErrUnreachable) || errors.Is(err, ua.ErrCertificate)
+}
+
+// silent: the server said nothing for a while. The next is tried, and should this one
+// wake up it hears that it is not needed: CANCEL, or ACK and BYE.
+func (c *call) silent() {
+	t := c.attempt
+	if t.proceeding || len(t.servers) < 2 || t.leaving != nil || c.rec.State == Ended {
+		return
+	}
+	x, invite, cancelled := t.x, t.invite, false
+	hangUp := func(res *sip.Response) {
+		if res.IsSuccess() {
+			c.farewell(c.acknowledge(invite, newUACDialog(invite, res), res, c.refusalOf(res)), nil)
+		}
+	}
+	x.provisional = func(*sip.Response) {
+		if !cancelled {
+			cancelled = true
+			c.launch(ua.Cancel(invite), &exchange{})
+		}
+	}
+	x.final, x.again, x.late, x.failed = hangUp, hangUp, nil, nil
+	c.nextServer(fmt.Sprintf("no answer within %s", short(silence)))
+}
+
+// without420 sends the INVITE again without the extensions that a 420 names (RFC 3261
+// §8.1.3.5: "the client SHOULD retry the request, this time omitting any extensions
+// listed in the Unsupported header field"); false when that is no use.
+func (c *call) without420(res *sip.Response) bool {
+	t := c.attempt
+	refused := slices.DeleteFunc(c.inviteOptions(), func(tag string) bool { return !hasOption(res, "Unsupported", tag) })
+	if len(refused) == 0 || slices.ContainsFunc(refused, func(tag string) bool { return hasOption(t.invite, "Require", tag) }) {
+		return false // what was required is what the call is for
+	}
+	t.without = append(t.without, refused...)
+	c.note(fmt.Sprintf("420: without %s", clip(fmt.Sprint(refused))))
+	req := ua.Retry(t.invite)
+	for req.RemoveHeader("Supported") {
+	}
+	if left := c.inviteOptions(); len(left) > 0 {
+		req.AppendHeader(list("Supported", left))
+	}
+	t.auth = c.authorizer()
+	t.auth.Prepare(req)
+	c.inviteWith(req)
+	return true
+}
+
+// refused is a final response in words, with what it says beside its code: when to
+// come again (§20.33), and why (Warning, §20.43).
+func refused(res *sip.Response) string {
+	words := status(res)
+	if h := res.GetHeader("Warning"); h != nil {
+		words += fmt.Sprintf(" (warning: %s)", clip(printable(h.Value())))
+	}
+	if h := res.GetHeader("Retry-After"); h != nil {
+		words += fmt.Sprintf(" (retry after %s s)", clip(printable(h.Value())))
+	}
+	return words
+}
