@@ -153,6 +153,7 @@ type record struct {
 
 	Transfer             *transferStatus
 	ReferredBy, Replaces string
+	Hold                 string
 }
 
 type status struct {
