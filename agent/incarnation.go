@@ -152,6 +152,7 @@ func (in *incarnation) callOptions(l *line) call.Options {
 		ContactUser:  in.identity.contactUser,
 		Endpoint:     in.socket,
 		Server:       in.reg.Server,
+		Candidates:   in.reg.Candidates,
 		Servers:      in.reg.Servers,
 		Dial:         l.dial,
 		Link:         in.link(),

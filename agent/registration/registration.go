@@ -184,6 +184,7 @@ type Binding interface {
 	Recheck()
 	Servers() []netip.AddrPort
 	Server(ctx context.Context) (ua.Candidate, error)
+	Candidates(ctx context.Context) ([]ua.Candidate, error)
 	Nonces() *ua.NonceCache
 }
 

@@ -43,7 +43,9 @@ func (w *wire) write(_ way, raw []byte) error {
 // heardBy is what a transaction's user was told.
 type heardBy struct{ events []string }
 
-func (u *heardBy) response(res *sip.Response) { u.events = append(u.events, fmt.Sprint(res.StatusCode)) }
+func (u *heardBy) response(res *sip.Response) {
+	u.events = append(u.events, fmt.Sprint(res.StatusCode))
+}
 func (u *heardBy) repeated(res *sip.Response) {
 	u.events = append(u.events, fmt.Sprintf("again %d", res.StatusCode))
 }

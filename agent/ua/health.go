@@ -54,11 +54,20 @@ func (h *health) order(found []Candidate, now time.Time) {
 	defer h.mu.Unlock()
 	for i, c := range found {
 		if k := h.spots[spot{c.transport(), c.Addr}]; k != nil && now.Before(k.until) {
-			found[i].Rank += avoided
+			found[i] = c.Avoid()
 		}
 	}
 	slices.SortStableFunc(found, func(a, b Candidate) int { return cmp.Compare(a.Rank, b.Rank) })
 }
+
+// Avoid is the candidate as one that others come before; Avoided tells such.
+func (c Candidate) Avoid() Candidate {
+	c.Rank += avoided
+	return c
+}
+
+// Avoided tells whether the candidate lately did not answer (Endpoint.Resolve).
+func (c Candidate) Avoided() bool { return c.Rank >= avoided }
 
 // answered notes an answer. A server that was avoided stays so for a while, or
 // lines would go to and fro with one that is half dead; an OPTIONS that it answers
