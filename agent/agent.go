@@ -150,6 +150,7 @@ func (s *supervisor) run(ctx context.Context) error {
 		})
 	})
 	s.start(func() error { s.watchCertificates(watching); return nil })
+	s.start(func() error { s.watchAddresses(watching); return nil })
 	lines, stopLines := context.WithCancel(serving)
 	defer s.endLines(stopLines)
 	s.env.finished = func(l *line) {

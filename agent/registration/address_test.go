@@ -188,6 +188,11 @@ func TestOPTIONSShowAnotherAddress(t *testing.T) {
 		if n := len(b.g.received()) - sent; n != 1 {
 			t.Errorf("%d REGISTERs in the end", n)
 		}
+		b.ep.set(func(f *fakeEndpoint) { f.local = netip.MustParseAddr("10.244.0.99") })
+		b.after(time.Minute + mostLostWait)
+		if s := b.r.Status(); s.State != delivery.Registered || !strings.Contains(s.Contact, "@10.244.0.99:5060") {
+			t.Errorf("another address of this host's: %+v", s)
+		}
 		b.stop()
 	})
 }

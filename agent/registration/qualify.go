@@ -55,6 +55,7 @@ type ServerStatus struct {
 	Failures uint64
 
 	public netip.AddrPort // ours, as the last answer has it
+	local  netip.Addr     // and as this host knows it
 }
 
 // watched is one server. Its qualifier locks it.
@@ -331,6 +332,7 @@ func (q *Qualifier) options(server ua.Candidate, host string, serial uint32, tim
 	began := time.Now()
 	res, err := q.ep.Do(ctx, req)
 	s := ServerStatus{Server: server, Known: true}
+	s.local, _ = q.ep.LocalAddrFor(ctx, server.Addr) // where there is no way, the request will say so
 	if err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = ua.ErrTimeout
@@ -391,7 +393,16 @@ func (q *Qualifier) learn(w *watched, heard ServerStatus) {
 		w.missing = nil
 	}
 	was, displaced := w.moved(heard.public)
+	var unsure []*Registration
+	if before.local.IsValid() && heard.local.IsValid() && before.local != heard.local {
+		for line := range w.lines {
+			unsure = append(unsure, line)
+		}
+	}
 	q.mu.Unlock()
+	for _, line := range unsure {
+		line.Recheck()
+	}
 	for _, line := range displaced {
 		line.readdressed(was, heard.public)
 	}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package ua
+
+func namespaced() bool { return false }
