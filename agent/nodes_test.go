@@ -182,7 +182,9 @@ func TestNodesShapeTheContact(t *testing.T) {
 		"<contactIP>external</contactIP>":                                            "203.0.113.7:40000",
 	} {
 		server := newEar(t, "server")
+		server.mu.Lock()
 		server.sees = ";received=203.0.113.7;rport=40000"
+		server.mu.Unlock()
 		g := start(t, map[string]string{"alice.xml": lineXML("alice", server.at, nodes)})
 		registered := ""
 		g.await("the address is registered", func(lines map[string]delivery.LineReport) bool {

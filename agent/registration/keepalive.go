@@ -124,6 +124,7 @@ func (n *runner) probed(m message) {
 		n.loseFlow(fmt.Errorf("address changed from %s to %s", n.mapped, m.now))
 	default:
 		n.proved, n.mapped = true, m.now
+		n.cfg.Log.Debug("the flow answers", "line", n.cfg.Name, "seenAs", m.now)
 	}
 }
 

@@ -160,11 +160,12 @@ func TestAProbeThatNobodyAnswers(t *testing.T) {
 func TestProbeOverAStream(t *testing.T) {
 	e, s := listen(t), newServer(t, nil)
 	to := Link{Transport: TCP}.To(s.addr())
-	pinged := make(chan string, 1)
+	pinged, asked := make(chan string, 1), make(chan struct{})
 	go func() {
 		l := s.accept()
 		l.answer(200)
 		pinged <- l.headers()
+		<-asked
 		l.send("\r\n")
 		pinged <- l.headers()
 		_, _ = io.Copy(io.Discard, l) // and says nothing more
@@ -177,6 +178,7 @@ func TestProbeOverAStream(t *testing.T) {
 	for range 2 { // two lines, one ping
 		e.Probe(to, func(mapped netip.AddrPort, err error) { results <- said{mapped, err} })
 	}
+	close(asked)
 	if got := <-pinged; got != "\r\n\r\n" {
 		t.Errorf("the ping is %q", got)
 	}

@@ -124,6 +124,8 @@ type lineStatus struct {
 	Name, State, Server, Contact, LastReason, ConfigHash, EffectiveHash, Problem, DrainState string
 	ExpiresAt                                                                                time.Time
 	LastCode                                                                                 int
+	Path, ServiceRoute                                                                       []string
+	Outbound                                                                                 bool
 	Certificates                                                                             []certificate
 	MWI                                                                                      *mwiStatus
 	Watched                                                                                  []watchedStatus
