@@ -49,7 +49,9 @@ func (s *supervisor) Status() control.Status {
 	status.Checks = append([]delivery.CheckReport{}, s.hub.Report().Checks...)
 	for _, l := range s.allLines() {
 		if v := l.published.Load(); v != nil {
-			status.Lines = append(status.Lines, v.status())
+			line := v.status()
+			line.Messages = l.texts()
+			status.Lines = append(status.Lines, line)
 		}
 		status.Calls = append(status.Calls, l.records()...)
 	}

@@ -67,17 +67,17 @@ func (l *line) place(ctx context.Context, in *incarnation, d call.Dial) (string,
 	case !standing.calls:
 		return "", fmt.Errorf("%w: %s", control.ErrNotRegistered, standing.reason)
 	case standing.lent:
-		return l.dialRegistered(ctx, in, d)
+		return l.whileRegistered(ctx, in, func() (string, error) { return in.calls.Dial(ctx, d) })
 	case standing.register && !standing.trunk && status.State != delivery.Registered:
 		return "", fmt.Errorf("%w: %s (%s)", control.ErrNotRegistered, status.State, status.LastReason)
 	}
 	return in.calls.Dial(ctx, d)
 }
 
-// dialRegistered registers the line for the length of the call (icm=off with
+// whileRegistered registers the line for the length of what do begins (icm=off with
 // requiresRegistrationForOutgoingCalls): it stays registered while somebody
 // borrows it or a call goes on.
-func (l *line) dialRegistered(ctx context.Context, in *incarnation, d call.Dial) (string, error) {
+func (l *line) whileRegistered(ctx context.Context, in *incarnation, do func() (string, error)) (string, error) {
 	l.borrow(+1)
 	defer l.borrow(-1)
 	changes := l.env.hub.Subscribe()
@@ -89,7 +89,7 @@ func (l *line) dialRegistered(ctx context.Context, in *incarnation, d call.Dial)
 		}
 		switch v.report.State {
 		case delivery.Registered:
-			return in.calls.Dial(ctx, d)
+			return do()
 		case delivery.Unauthorized, delivery.Error:
 			return "", fmt.Errorf("%w: %s (%s)", control.ErrNotRegistered, v.report.State, v.report.LastReason)
 		}

@@ -171,6 +171,7 @@ func (in *incarnation) callOptions(l *line) call.Options {
 		Budget:       &l.budget,
 		NoAnswer:     time.Duration(t.settings.noAnswerSeconds) * time.Second,
 		OnChange:     l.onCall,
+		OnText:       func(t call.Text) { l.env.metrics.TextMessage(l.name, string(t.Direction), t.Code) },
 		Log:          l.env.log,
 	}
 }

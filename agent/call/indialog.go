@@ -59,9 +59,7 @@ func (c *call) within(d *dialog, req *sip.Request, tx sip.ServerTransaction) *si
 	case sip.OPTIONS:
 		return reply(req, 200, c.capable()...)
 	case sip.MESSAGE:
-		if c.opts.Account.AllowMessage {
-			return reply(req, 200)
-		}
+		return c.set.texted(req, c.opts, c.rec.ID)
 	}
 	return reply(req, 405, list("Allow", allow(c.opts)))
 }

@@ -102,6 +102,9 @@ type Options struct {
 	// call's own goroutine; the end is the last change, and told once. It must
 	// not block.
 	OnChange func(Record)
+	// OnText is told of every text message that came, and of every one that went when
+	// there is an answer, or none is waited for any more. It must not block.
+	OnText func(Text)
 	// Log for what calls have to say; nil = discard.
 	Log *slog.Logger
 }

@@ -27,8 +27,8 @@ func (s *Set) HandleRequest(req *sip.Request, tx sip.ServerTransaction) {
 		// An ACK to nothing has no answer.
 	case req.Method == sip.OPTIONS:
 		s.respond(tx, reply(req, 200, s.capable()...))
-	case req.Method == sip.MESSAGE && s.options().Account.AllowMessage:
-		s.respond(tx, reply(req, 200)) // what Allow promises (RFC 3428 §7)
+	case req.Method == sip.MESSAGE:
+		s.respond(tx, s.texted(req, s.options(), ""))
 	case slices.Contains([]sip.RequestMethod{sip.BYE, sip.CANCEL, sip.INFO, sip.UPDATE, sip.PRACK}, req.Method):
 		s.respond(tx, reply(req, 481))
 	case req.Method == sip.REFER && s.options().follows():

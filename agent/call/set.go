@@ -58,6 +58,8 @@ type Set struct {
 	dialogs  map[dialogKey]*call // by what a request within names
 	invites  map[inviteKey]*call // by what an INVITE that came twice names
 	ended    history
+	texts    texts
+	sending  int         // texts without a final response
 	arrivals []time.Time // of the last second
 	refuse   time.Time   // draining: new incoming calls are refused from then on
 	closed   bool
@@ -105,6 +107,9 @@ func (o Options) defaults() Options {
 	}
 	if o.Budget == nil {
 		o.Budget = new(Budget)
+	}
+	if o.OnText == nil {
+		o.OnText = func(Text) {}
 	}
 	if o.Nonces == nil {
 		o.Nonces = new(ua.NonceCache)
@@ -171,10 +176,7 @@ func (d Dial) validate() error {
 
 // reserve makes a call known before it runs. The set is locked; launch follows.
 func (s *Set) reserve(ctx context.Context, c *call) {
-	if s.running == nil {
-		s.running, s.dialogs, s.invites = make(map[string]*call), make(map[dialogKey]*call), make(map[inviteKey]*call)
-		s.stopped, s.stop = context.WithCancel(context.Background())
-	}
+	s.open()
 	s.running[c.rec.ID] = c
 	s.dialogs[dialogKey{c.rec.CallID, c.tag}] = c
 	if c.inviteKey != (inviteKey{}) {
@@ -183,6 +185,14 @@ func (s *Set) reserve(ctx context.Context, c *call) {
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.view.Store(&view{record: c.rec})
 	s.calls.Add(1)
+}
+
+// open makes what a Set needs once something is under way. The set is locked.
+func (s *Set) open() {
+	if s.running == nil {
+		s.running, s.dialogs, s.invites = make(map[string]*call), make(map[dialogKey]*call), make(map[inviteKey]*call)
+		s.stopped, s.stop = context.WithCancel(context.Background())
+	}
 }
 
 // launch runs a call that was reserved. From here on the record is the call's own.

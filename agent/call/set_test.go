@@ -79,15 +79,6 @@ func TestOutside(t *testing.T) {
 	})
 }
 
-func TestAMessageOutsideIsTakenWhenTheAccountAllowsIt(t *testing.T) {
-	simulate(t, func(o *call.Options) { o.Account.AllowMessage = true }, func(b *bench) {
-		p := &caller{b: b, callID: "text", seq: 1}
-		if got := b.deliver(p.head("MESSAGE", "")...).codes(); got != "200" {
-			b.t.Errorf("MESSAGE answered %q; Allow says %v", got, b.set.Allow())
-		}
-	})
-}
-
 func TestTheSameINVITEByTwoPaths(t *testing.T) {
 	simulate(t, autoAnswer, func(b *bench) {
 		b.invite("a", sdpBody(offerPCMU)...).ack()

@@ -31,6 +31,10 @@ type Agent interface {
 	Resume(ctx context.Context, id string) error
 	// Hangup ends a call.
 	Hangup(id string) error
+	// Message sends a text message. Errors are those of Dial, and call.ErrTooLong.
+	Message(ctx context.Context, m Message) (id string, err error)
+	// Text gives a text message; call.ErrNoText when there is none.
+	Text(id string) (call.Text, error)
 }
 
 // Kinds of refusal, for errors.Is.
@@ -48,6 +52,13 @@ type Dial struct {
 	// Flow to run on the call; "" = none.
 	Flow string `json:"flow,omitempty"`
 	call.Dial
+}
+
+// Message is the body of POST /messages.
+type Message struct {
+	// Line that sends.
+	Line string `json:"line"`
+	call.Message
 }
 
 // Status is the body of GET /statusz.
@@ -133,4 +144,6 @@ type LineStatus struct {
 	MWI *subscription.MWI `json:"mwi,omitempty"`
 	// Watched are those whose calls the line watches, in the account's order.
 	Watched []subscription.Watched `json:"watched,omitempty"`
+	// Messages are the last text messages that came and went, oldest first.
+	Messages []call.Text `json:"messages,omitempty"`
 }

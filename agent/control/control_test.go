@@ -30,6 +30,7 @@ type pretender struct {
 	err      error
 	dialled  []Dial
 	hungUp   []string
+	sent     []Message
 	moved    []string
 }
 
@@ -66,6 +67,21 @@ func (p *pretender) Call(id string) (call.Record, error) {
 		return call.Record{}, fmt.Errorf("%w: %q", call.ErrNoCall, id)
 	}
 	return ended(), p.err
+}
+
+func (p *pretender) Message(_ context.Context, m Message) (string, error) {
+	if p.err != nil {
+		return "", p.err
+	}
+	p.sent = append(p.sent, m)
+	return "text-1", nil
+}
+
+func (p *pretender) Text(id string) (call.Text, error) {
+	if id != "text-1" {
+		return call.Text{}, fmt.Errorf("%w: %q", call.ErrNoText, id)
+	}
+	return call.Text{ID: id, Line: "alice", Direction: call.Out, Text: "hi", Code: 202, Reason: "202 Accepted"}, nil
 }
 
 func (p *pretender) Hangup(id string) error {
@@ -256,6 +272,45 @@ func TestACallIsTransferred(t *testing.T) {
 		if said := strings.Join(agent.moved, ", "); code != want.code || said != want.said {
 			t.Errorf("%s: %d %s, the agent was told %q; want %d and %q", body, code, answer, said, want.code, want.said)
 		}
+	}
+}
+
+func TestTextMessages(t *testing.T) {
+	for _, c := range []struct {
+		says, body string
+		err        error
+		code       int
+		reason     string
+	}{
+		{"fine", `{"line":"alice","to":"bob","text":"hi","headers":{"X-A":"b"},"confirm":true}`, nil, 201, ""},
+		{"a mistyped field", `{"line":"a","to":"b","test":"hi"}`, nil, 400, "BadRequest"},
+		{"no line", `{"to":"b","text":"hi"}`, nil, 400, "BadRequest"},
+		{"no target", `{"line":"a","text":"hi"}`, nil, 400, "BadRequest"},
+		{"no text", `{"line":"a","to":"b"}`, nil, 400, "BadRequest"},
+		{"unknown line", `{"line":"a","to":"b","text":"hi"}`, ErrUnknownLine, 404, "UnknownLine"},
+		{"a destination that is not allowed", `{"line":"a","to":"b","text":"hi"}`, call.ErrRefused, 403, "DestinationRefused"},
+		{"too long", `{"line":"a","to":"b","text":"hi"}`, call.ErrTooLong, 413, "TooLong"},
+		{"too many", `{"line":"a","to":"b","text":"hi"}`, call.ErrTooMany, 429, "TooManyCalls"},
+	} {
+		agent := &pretender{}
+		if c.err != nil {
+			agent.err = fmt.Errorf("%w: because", c.err)
+		}
+		url := serve(t, Options{Agent: agent, Control: true})
+		code, answer := ask(t, "POST", url+"/messages", c.body)
+		if code != c.code || !strings.Contains(answer, c.reason) || len(agent.sent) != 1 && code == 201 {
+			t.Errorf("%s: %d %s, want %d %s; sent %v", c.says, code, answer, c.code, c.reason, agent.sent)
+		}
+	}
+	url := serve(t, Options{Agent: &pretender{}, Control: true})
+	if code, answer := ask(t, "GET", url+"/messages/text-1", ""); code != 200 || !strings.Contains(answer, `"code": 202`) {
+		t.Errorf("%d %s", code, answer)
+	}
+	if code, answer := ask(t, "GET", url+"/messages/nothing", ""); code != 404 || !strings.Contains(answer, "UnknownMessage") {
+		t.Errorf("%d %s", code, answer)
+	}
+	if code, answer := ask(t, "GET", url+"/messages", ""); code != 200 || strings.TrimSpace(answer) != "[]" {
+		t.Errorf("%d %s", code, answer)
 	}
 }
 

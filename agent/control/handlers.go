@@ -149,6 +149,8 @@ var kinds = []struct {
 }{
 	{ErrUnknownLine, http.StatusNotFound, "UnknownLine"},
 	{call.ErrNoCall, http.StatusNotFound, "UnknownCall"},
+	{call.ErrNoText, http.StatusNotFound, "UnknownMessage"},
+	{call.ErrTooLong, http.StatusRequestEntityTooLarge, "TooLong"},
 	{ErrNotRegistered, http.StatusConflict, "NotRegistered"},
 	{ErrSuspended, http.StatusConflict, "Suspended"},
 	{call.ErrDraining, http.StatusConflict, "Draining"},

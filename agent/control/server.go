@@ -72,6 +72,7 @@ func (o Options) handler(loopback bool) (http.Handler, error) {
 	}
 	inner := http.NewServeMux()
 	control(inner, o.Agent)
+	texts(inner, o.Agent)
 	guarded := sameOrigin(inner)
 	if o.TokenFile != "" {
 		guarded = authorized(o.TokenFile, o.Log, guarded)

@@ -72,12 +72,15 @@ type Placement struct {
 	rewritten rewrite.Result
 }
 
-// placing are the steps to a call that is wanted, in order. A step says why it did
-// something, or "" when it had nothing to do; one that sets an outcome ends the list.
-var placing = [...]struct {
+// placingStep is one of them.
+type placingStep struct {
 	name string
 	do   func(w Wanted, p *Placement) (why string)
-}{
+}
+
+// placing are the steps to a call that is wanted, in order. A step says why it did
+// something, or "" when it had nothing to do; one that sets an outcome ends the list.
+var placing = [...]placingStep{
 	{"voicemail", findVoicemail},
 	{"rewriting", applyRules},
 	{"drop", dropCall},
@@ -87,9 +90,22 @@ var placing = [...]struct {
 }
 
 // Place decides what becomes of a call that is wanted.
-func Place(w Wanted) Placement {
+func Place(w Wanted) Placement { return place(w, placing[:]) }
+
+// PlaceText decides what becomes of a text message that is wanted: the rules for
+// numbers apply, those for how to call do not.
+func PlaceText(w Wanted) Placement {
+	return place(w, []placingStep{
+		{"rewriting", applyRules},
+		{"drop", dropCall},
+		{"confirm", askConfirmation},
+		{"dialOut", chooseLine},
+	})
+}
+
+func place(w Wanted, steps []placingStep) Placement {
 	p := Placement{To: w.To, DialAction: w.DialAction}
-	for _, step := range placing {
+	for _, step := range steps {
 		if why := step.do(w, &p); why != "" {
 			p.Steps = append(p.Steps, step.name+": "+why)
 		}

@@ -651,7 +651,7 @@ type AccountSettings struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('[\\\\x00-\\\\x1f\\\\x7f]')",message="presenceMethod must not contain a line break or another control character"
 	PresenceMethod *string `json:"presenceMethod,omitempty"`
 
-	// MaxMessageBodySize: longest MESSAGE body, bytes; default 8000.
+	// MaxMessageBodySize: longest MESSAGE body, bytes, at most 65536; 0: that; default 8000.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2147483647

@@ -129,6 +129,7 @@ type lineStatus struct {
 	Certificates                                                                             []certificate
 	MWI                                                                                      *mwiStatus
 	Watched                                                                                  []watchedStatus
+	Messages                                                                                 []textMessage
 }
 
 type certificate struct {
@@ -138,7 +139,7 @@ type certificate struct {
 
 type record struct {
 	ID, Line, Direction, Remote, State, Codec, Protection, Cipher, NAT, DTMF string
-	RTP                                                              struct {
+	RTP                                                                      struct {
 		Sent, Received, Lost uint64
 		JitterMs, RTTMs      *float64
 	}

@@ -2,6 +2,8 @@ package interop
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -224,4 +226,57 @@ func TestSubscriptionsSurviveTheServer(t *testing.T) {
 	took := time.Since(began)
 	a.awaitWatched("alice", "bob", "is watched again", func(w watchedStatus) bool { return isActive(w.Subscription) })
 	outcome(t, "kamailio/presence", "told again %s after the server's return", ms(took))
+}
+
+// textMessage is one that came or went.
+type textMessage struct {
+	ID, Line, Direction, Remote, Text, Reason string
+	Code                                      int
+}
+
+// TestTextMessages: a line sends, another takes what it is allowed to take.
+func TestTextMessages(t *testing.T) {
+	t.Parallel()
+	_, a := presence(t, kamailio.Config{}, map[string]string{
+		"bob": "<allowMessage>1</allowMessage><maxMessageBodySize>100</maxMessageBodySize>",
+	}, "alice", "bob", "carol")
+	send := func(to, text string) textMessage {
+		t.Helper()
+		code, answer := a.request("POST", "/messages", fmt.Sprintf(`{"line":"alice","to":%q,"text":%q}`, to, text))
+		var m textMessage
+		if err := json.Unmarshal(answer, &m); err != nil || code != 201 {
+			t.Fatalf("%d %s", code, answer)
+		}
+		eventually(t, "the text has its answer", func() (bool, string) {
+			_, answer := a.request("GET", "/messages/"+m.ID, "")
+			return json.Unmarshal(answer, &m) == nil && m.Code != 0, string(answer)
+		})
+		return m
+	}
+	const text = "Dobrý den, how are you?"
+	for _, c := range []struct {
+		to, text string
+		code     int
+	}{{"bob", text, 200}, {"bob", strings.Repeat("x", 101), 413}, {"carol", text, 405}, {"nobody", text, 404}} {
+		if m := send(c.to, c.text); m.Code != c.code {
+			t.Errorf("to %s: %+v, want %d", c.to, m, c.code)
+		}
+	}
+	got := a.line("bob").Messages
+	if len(got) != 1 || got[0].Text != text || got[0].Direction != "in" || !strings.HasPrefix(got[0].Remote, "sip:alice@") {
+		t.Errorf("bob has %+v", got)
+	}
+	if sent := a.line("alice").Messages; len(sent) != 4 {
+		t.Errorf("alice has %+v", sent)
+	}
+	if strings.Contains(a.Log(), text) {
+		t.Error("the text is in the log")
+	}
+	_, metrics := a.request("GET", "/metrics", "")
+	for _, want := range []string{`{account="alice",code="200",direction="out"} 1`, `{account="bob",code="200",direction="in"} 1`} {
+		if !strings.Contains(string(metrics), "softphone_text_messages_total"+want+"\n") {
+			t.Errorf("no %s among the metrics", want)
+		}
+	}
+	outcome(t, "kamailio", "text through the proxy: 200, 413 (too long), 405 (not allowed), 404")
 }
