@@ -14,6 +14,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/agent/provisioning"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
 	"github.com/softphone-operator/softphone-operator/agent/report"
+	"github.com/softphone-operator/softphone-operator/agent/trace"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
@@ -36,6 +37,7 @@ type supervisor struct {
 	sockets *sockets
 	hub     *report.Hub
 	metrics *metrics.Metrics
+	traces  *trace.Store
 	ids     *identities
 	env     *environment
 	checks  *checkrun.Runner
@@ -97,13 +99,15 @@ func open(o Options) (*supervisor, error) {
 		return nil, err
 	}
 	o.locator = ua.NewLocator(o.Resolvers, o.Log)
+	traces := trace.NewStore()
+	o.tap = traces
 	endpoint, err := openEndpoint(o, name, o.Log)
 	if err != nil {
 		o.locator.Close()
 		return nil, err
 	}
 	s := &supervisor{
-		opts: o, log: o.Log, name: name, started: time.Now(), source: source, sockets: newSockets(endpoint, o, o.Log), hub: report.NewHub(), ids: ids,
+		opts: o, log: o.Log, name: name, traces: traces, started: time.Now(), source: source, sockets: newSockets(endpoint, o, o.Log), hub: report.NewHub(), ids: ids,
 		lines: map[string]*line{}, finished: make(chan *line), failed: make(chan error, 8),
 	}
 	s.metrics = metrics.New(metrics.Options{Name: name, Version: o.Version, Endpoint: s.sockets.stats, Servers: s.measured, Refresh: s.countRunningCalls})
@@ -173,6 +177,7 @@ func (s *supervisor) run(ctx context.Context) error {
 			s.forget(lines, l)
 		case <-looks.C:
 			s.tidy()
+			s.sweepTraces()
 		case err := <-s.failed:
 			return err
 		}

@@ -40,6 +40,7 @@ type Options struct {
 	Log       *slog.Logger
 
 	locator *ua.Locator // of all SIP ports
+	tap     ua.Tap      // on them
 }
 
 func (o Options) validate() error {

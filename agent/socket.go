@@ -61,7 +61,7 @@ func bindAddr(o Options) netip.Addr {
 }
 
 func listenSIP(bind netip.AddrPort, o Options, log *slog.Logger) (*ua.Endpoint, error) {
-	endpoint, err := ua.Listen(ua.Config{Bind: bind, UserAgent: userAgent(o.Version), Locator: o.locator, Log: log})
+	endpoint, err := ua.Listen(ua.Config{Bind: bind, UserAgent: userAgent(o.Version), Locator: o.locator, Tap: o.tap, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("SIP socket %s: %w", bind, err)
 	}

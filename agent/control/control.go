@@ -11,6 +11,7 @@ import (
 
 	"github.com/softphone-operator/softphone-operator/agent/call"
 	"github.com/softphone-operator/softphone-operator/agent/subscription"
+	"github.com/softphone-operator/softphone-operator/agent/trace"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -29,6 +30,10 @@ type Agent interface {
 	// Hold asks the other side of a call to send nothing, Resume to send again.
 	Hold(ctx context.Context, id string) error
 	Resume(ctx context.Context, id string) error
+	// CallTrace gives the SIP messages of a call, by its id or its SIP Call-ID, and what
+	// to call it; LineTrace those of a line beside calls. ErrNoCall, ErrUnknownLine.
+	CallTrace(id string) (t trace.Trace, title string, err error)
+	LineTrace(line string) (t trace.Trace, title string, err error)
 	// Hangup ends a call.
 	Hangup(id string) error
 	// Message sends a text message. Errors are those of Dial, and call.ErrTooLong.

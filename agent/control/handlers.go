@@ -59,6 +59,7 @@ func control(mux *http.ServeMux, agent Agent) {
 	})
 	mux.HandleFunc("POST /calls/{id}/hold", change(agent, agent.Hold))
 	mux.HandleFunc("POST /calls/{id}/resume", change(agent, agent.Resume))
+	traces(mux, agent)
 	mux.HandleFunc("DELETE /calls/{id}", func(w http.ResponseWriter, r *http.Request) {
 		if err := agent.Hangup(r.PathValue("id")); err != nil {
 			writeError(w, err)
@@ -200,5 +201,6 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.WriteHeader(status)
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(body) // the reader went away: nothing to tell it
+	encoder.SetEscapeHTML(false) // SIP is full of <>
+	_ = encoder.Encode(body)     // the reader went away: nothing to tell it
 }

@@ -35,6 +35,8 @@ type Config struct {
 	// Locator of servers, shared by endpoints; nil = one of its own that asks the
 	// system's name servers.
 	Locator *Locator
+	// Tap is shown what goes over the wire; nil = nobody.
+	Tap Tap
 	// Log for what the endpoint has to say; nil = discard.
 	Log *slog.Logger
 }
@@ -57,6 +59,7 @@ type Endpoint struct {
 	streams  *streams
 	large    large
 	sources  sources
+	facing   facing
 	count    counters
 
 	closing   atomic.Bool

@@ -38,6 +38,7 @@ type way struct {
 
 // receive takes a request off the wire; it was admitted. It does not block.
 func (s *uas) receive(raw []byte, from netip.AddrPort, by *stream) {
+	s.endpoint.received(raw, from, by)
 	tooLarge := oversized(raw)
 	if tooLarge {
 		raw = firstHeaders(raw)
@@ -186,12 +187,17 @@ func (s *uas) close() {
 }
 
 // write sends a response back.
-func (s *uas) write(back way, response []byte) error {
+func (s *uas) write(back way, response []byte) (err error) {
+	s.endpoint.sending(back, response)
 	if back.by != nil {
-		_, err := back.by.Write(response)
-		return err
+		_, err = back.by.Write(response)
+	} else {
+		err = s.endpoint.conn.send(response, back.to)
 	}
-	return s.endpoint.conn.send(response, back.to)
+	if err != nil {
+		s.endpoint.notSent(back, response, err)
+	}
+	return err
 }
 
 // wayBack works out where responses go, and completes the top Via: "if the host

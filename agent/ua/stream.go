@@ -41,6 +41,7 @@ type stream struct {
 	owner  *streams
 	to     Candidate      // it was dialled to; zero for one that was accepted
 	peer   netip.AddrPort // as it is
+	local  netip.AddrPort // our end
 	source string         // where messages by it come from, as they say
 
 	frames  framer

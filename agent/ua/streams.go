@@ -192,6 +192,10 @@ func (t *streams) serve(conn net.Conn, to Candidate, server delivery.Certificate
 func (t *streams) wrap(conn net.Conn, peer netip.AddrPort) *stream {
 	peer = netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())
 	s := &stream{Conn: conn, owner: t, peer: peer, frames: framer{r: conn}, used: time.Now()}
+	if ours, ok := conn.LocalAddr().(*net.TCPAddr); ok {
+		a := ours.AddrPort()
+		s.local = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.serial++

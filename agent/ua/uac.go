@@ -29,6 +29,7 @@ type uac struct {
 
 // receive takes a response off the wire; it was admitted. It does not block.
 func (c *uac) receive(raw []byte, from netip.AddrPort, by *stream) {
+	c.endpoint.received(raw, from, by)
 	msg, err := c.parser.ParseSIP(raw)
 	res, ok := msg.(*sip.Response)
 	if err != nil || !ok || res.Via() == nil || res.CSeq() == nil || res.To() == nil || res.From() == nil || res.CallID() == nil {
