@@ -77,7 +77,7 @@ func answeringSipp(t testing.TB) answerer {
 
 func answeringBaresip(t testing.TB) answerer {
 	t.Helper()
-	p := baresip.ForTest(t, baresip.Config{Account: baresip.Account{User: "bob", AutoAnswer: true}, Load: 500})
+	p := baresip.ForTest(t, baresip.Config{Account: baresip.Account{User: "bob", AutoAnswer: true}, Load: 150})
 	return answerer{"baresip", p.Pid, p.Address(), "bob"}
 }
 

@@ -5,6 +5,7 @@ package interop
 import (
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/softphone-operator/softphone-operator/test/drill"
+	"github.com/softphone-operator/softphone-operator/test/peer/echo"
 )
 
 // program is the agent built for this run.
@@ -24,8 +26,19 @@ var program string
 // pages of figures that a run of these tests writes.
 var pages = []*drill.Page{&registrationPage, &densityPage, &callPage}
 
+// echoAt makes a yardstick of this program: see package echo.
+var echoAt = flag.String("echo-at", "", "answer calls at this address and do nothing else")
+
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if *echoAt != "" {
+		at, err := netip.ParseAddrPort(*echoAt)
+		if err == nil {
+			err = echo.Serve(at)
+		}
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	if err := drill.Check(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)

@@ -37,6 +37,8 @@ type Config struct {
 	Echo bool
 	// Quiet keeps no messages: for load.
 	Quiet bool
+	// Streams is how many calls at once send RTP; 0 = a few.
+	Streams int
 	// Timeout for the whole run; 0 = 30 s.
 	Timeout time.Duration
 }
@@ -59,7 +61,7 @@ type Result struct {
 
 // Start runs a scenario.
 func Start(c Config) (*Program, error) {
-	port, err := process.FreePorts(2 + 8)
+	port, err := process.FreePorts(2 + max(8, 4*c.Streams+4))
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +88,9 @@ func Start(c Config) (*Program, error) {
 	}
 	if !c.Quiet {
 		args = append(args, "-trace_msg", "-message_file", p.file("messages"))
+	}
+	if c.Streams > 0 {
+		args = append(args, "-rtp_threadtasks", "100", "-l", strconv.Itoa(c.Streams))
 	}
 	if c.Echo {
 		args = append(args, "-rtp_echo")
