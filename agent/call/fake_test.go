@@ -306,6 +306,11 @@ func (m *fakeMedia) Stats() media.Stats {
 	return s
 }
 
+func (m *fakeMedia) Signs() media.Signs {
+	s := m.Stats()
+	return media.Signs{LastPacket: s.LastPacket, LastReport: s.LastReport, SendErrors: s.SendErrors}
+}
+
 func (m *fakeMedia) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -58,7 +58,7 @@ func (c *call) lookForLoss() {
 		v.heard = now // on hold nothing has to come, and silence says nothing
 		return
 	}
-	s := c.audio.session.Stats()
+	s := c.audio.session.Signs()
 	refused := s.SendErrors > v.errors
 	v.errors = s.SendErrors
 	last := latest(v.heard, s.LastPacket, s.LastReport)

@@ -35,6 +35,7 @@ type Media interface {
 	SendTones(digits string) error
 	SetOnDTMF(f func(digit rune))
 	Stats() media.Stats
+	Signs() media.Signs
 	Close() error
 }
 

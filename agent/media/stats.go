@@ -86,6 +86,19 @@ func (s *Session) Stats() Stats {
 	return st
 }
 
+// Signs of the peer's life, and of a network that takes nothing: the part of Stats that costs nothing to ask for.
+type Signs struct {
+	LastPacket, LastReport time.Time
+	SendErrors             uint64
+}
+
+// Signs are those of now.
+func (s *Session) Signs() Signs {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Signs{LastPacket: s.in.last, LastReport: s.reports.heard, SendErrors: s.out.failures.Load()}
+}
+
 // rate judges the quality of what is heard. The delay is half the round trip, when that is known, the packet time and the buffer.
 func (s *Session) rate(st *Stats) {
 	if st.LastPacket.Sub(st.FirstPacket) < mosAfter {
