@@ -34,6 +34,8 @@ const (
 	alarmReply                   // nobody answered a re-INVITE of ours
 	alarmSilence                 // the server said nothing to the INVITE
 	alarmReliable                // send the reliable provisional response again
+	alarmRefresh                 // the session is to be refreshed
+	alarmExpiry                  // nobody refreshed it
 )
 
 // alarms are the deadlines of one call.

@@ -52,7 +52,8 @@ type call struct {
 
 	transfers transfers // of this call elsewhere
 	changes   []*change // of the session that we ask for; the first is under way
-	heir      *heir     // what it takes over from the call it replaces; nil = it replaces none
+	timer     sessionTimer
+	heir      *heir // what it takes over from the call it replaces; nil = it replaces none
 
 	respondWith []rewrite.Header // that rules set on the responses to the first INVITE
 
@@ -156,6 +157,10 @@ func (c *call) ring(a alarm) {
 		c.beginChange()
 	case alarmReply:
 		c.noReply()
+	case alarmRefresh:
+		c.refresh()
+	case alarmExpiry:
+		c.expired()
 	case alarmDuration:
 		why := "maximum duration reached"
 		if c.allotted > 0 {

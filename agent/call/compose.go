@@ -10,7 +10,8 @@ import (
 // phrases of RFC 3261 §21 and its extensions, for the codes we send.
 var phrases = map[int]string{
 	100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 202: "Accepted", 302: "Moved Temporarily",
-	400: "Bad Request", 403: "Forbidden", 404: "Not Found", 408: "Request Timeout", 405: "Method Not Allowed", 413: "Request Entity Too Large", 415: "Unsupported Media Type", 420: "Bad Extension",
+	400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable", 408: "Request Timeout",
+	413: "Request Entity Too Large", 415: "Unsupported Media Type", 420: "Bad Extension", 422: "Session Interval Too Small", 469: "Bad Info Package",
 	480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 486: "Busy Here",
 	487: "Request Terminated", 488: "Not Acceptable Here", 489: "Bad Event", 491: "Request Pending", 500: "Server Internal Error", 503: "Service Unavailable", 504: "Server Time-out",
 	600: "Busy Everywhere", 603: "Decline",

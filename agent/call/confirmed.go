@@ -44,6 +44,7 @@ func (c *call) accepted(res *sip.Response) {
 	if s := t.dial.lasts(); s > 0 {
 		c.alarms.set(alarmHangup, s)
 	}
+	c.tookTimer(res)
 	c.established()
 	c.sendDigits()
 }

@@ -2,6 +2,7 @@ package call
 
 import (
 	"strings"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -30,4 +31,10 @@ func ParseReferTo(value string) (uri, replaces string, err error) {
 func ParseReplaces(value string) (plain, escaped string, err error) {
 	r, err := parseReplaces(value)
 	return r.String(), r.escaped(), err
+}
+
+// ParseExpires reads Session-Expires.
+func ParseExpires(value string) (seconds int64, refresher string, err error) {
+	e, err := parseExpires(value)
+	return int64(e.interval / time.Second), e.refresher, err
 }

@@ -71,22 +71,21 @@ func (c *call) hold(on bool, done func(error)) error {
 // by marking it inactive" (RFC 3264 §8.4).
 func holdOffer(a *audio) []byte {
 	a.caps.Direction = sdp.SendOnly
-	offered := a.caps
 	if a.held.there {
-		offered.Direction = sdp.Inactive
+		return a.redirect(sdp.Inactive)
 	}
-	return a.offerOf(offered)
+	return a.redirect(sdp.SendOnly)
 }
 
 // resumeOffer offers both ways, whatever the other side wants: its answer says so.
 func resumeOffer(a *audio) []byte {
 	a.caps.Direction = sdp.SendRecv
-	return a.offerOf(a.caps)
+	return a.redirect(sdp.SendRecv)
 }
 
-// offerOf makes an offer within the session.
-func (a *audio) offerOf(c sdp.Capabilities) []byte {
+// redirect offers what was described last, in another direction.
+func (a *audio) redirect(d sdp.Direction) []byte {
 	a.origin = a.origin.Next()
-	a.local, a.pending = sdp.Reoffer(a.local, c, a.origin), true
+	a.local, a.pending = sdp.Redirect(a.local, d, a.origin), true
 	return a.local.Marshal()
 }

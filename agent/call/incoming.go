@@ -112,6 +112,7 @@ func (c *call) accept(i *invitation, contact sip.Uri) (int, error) {
 	if i.first {
 		c.addRuleHeaders(res, c.respondWith)
 	}
+	startTimer := c.grantTimer(i.req, res)
 	if body != nil {
 		setSDP(res, body)
 	}
@@ -119,6 +120,7 @@ func (c *call) accept(i *invitation, contact sip.Uri) (int, error) {
 		c.audio.pending = false // nobody will answer an offer that did not go out
 		return 0, nil
 	}
+	startTimer()
 	c.alarms.set(alarmRetransmit, i.interval)
 	c.alarms.set(alarmACK, giveUp)
 	return 0, nil

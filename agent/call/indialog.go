@@ -154,6 +154,7 @@ func (c *call) updated(req *sip.Request) *sip.Response {
 		}
 		setSDP(res, body)
 	}
+	c.grantTimer(req, res)()
 	c.dialog.refresh(req)
 	c.changed()
 	return res

@@ -107,6 +107,9 @@ func (c *call) askForLife() {
 			req.AppendHeader(&sip.ContactHeader{Address: contact})
 		}
 	}
+	if method == sip.UPDATE {
+		c.askTimer(req) // it refreshes the session, too, and without a word would end the timer
+	}
 	c.ask(d, req, c.toldOfLife)
 }
 
@@ -127,6 +130,9 @@ func (c *call) toldOfLife(res *sip.Response, err error) {
 		v.doubt = fmt.Sprintf("and the server said %s of it", status(res))
 	default:
 		v.heard, v.doubt = time.Now(), ""
+		if res.IsSuccess() && res.CSeq().MethodName == sip.UPDATE {
+			c.tookTimer(res)
+		}
 	}
 }
 

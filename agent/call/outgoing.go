@@ -148,6 +148,7 @@ func (c *call) newInvite(contact sip.Uri) *sip.Request {
 		}
 	}
 	req.AppendHeader(list("Supported", c.inviteOptions()))
+	c.askTimer(req)
 	addAccountHeaders(req, a)
 	c.addRuleHeaders(req, t.dial.Placement.Headers)
 	addHeaders(req, t.dial.Headers)
@@ -192,6 +193,10 @@ func (c *call) decided(res *sip.Response) {
 	case t.leaving == nil && res.StatusCode == sip.StatusServiceUnavailable && c.nextServer(refused(res)):
 	case t.leaving == nil && res.StatusCode == sip.StatusBadExtension && c.without420(res):
 	default:
+		if next := c.askLonger(res); next != nil {
+			c.inviteWith(next)
+			return
+		}
 		if t.leaving == nil && t.offered {
 			if next := c.insist(res); next != nil {
 				c.inviteWith(next)

@@ -94,6 +94,8 @@ type Record struct {
 	// Held says who holds the call: local, remote, both; "" = nobody. Who holds it does
 	// not want to hear the other side.
 	Held string `json:"held,omitempty"`
+	// SessionTimer is what was agreed on how long the session lasts without a sign of life (RFC 4028); absent = for ever.
+	SessionTimer *SessionTimer `json:"sessionTimer,omitempty"`
 	// Protection of the media: none, sdes or dtls. Cipher is SRTP's crypto suite, as
 	// "AEAD_AES_256_GCM", once there are keys.
 	Protection string `json:"protection"`

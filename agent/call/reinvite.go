@@ -119,6 +119,10 @@ func (c *call) requestChange(m *change, method sip.RequestMethod, contact sip.Ur
 	for _, h := range c.capable() {
 		req.AppendHeader(h)
 	}
+	if req.IsInvite() { // nobody rings now: there is nothing to be told reliably before the answer
+		req.ReplaceHeader(list("Supported", slices.DeleteFunc(supported(c.opts), func(tag string) bool { return tag == tagReliable })))
+	}
+	c.askTimer(req)
 	if m.body != nil {
 		setSDP(req, m.body)
 	}
@@ -134,6 +138,11 @@ func (c *call) carryChange(m *change, req *sip.Request) {
 	m.x = &exchange{
 		final: func(res *sip.Response) { c.changeAnswered(m, res) },
 		again: func(*sip.Response) {
+			if m.ack != nil {
+				c.writeACK(m.ack)
+			}
+		},
+		late: func(*sip.Response) { // the call's goroutine is gone, and m its last word
 			if m.ack != nil {
 				c.writeACK(m.ack)
 			}
@@ -169,6 +178,9 @@ func (c *call) changeAnswered(m *change, res *sip.Response) {
 	case res.StatusCode == 481 || res.StatusCode == 408:
 		// "… the UAC SHOULD terminate the dialog" (§12.2.1.2).
 		c.lostBy(m, fmt.Sprintf("%s was answered %s", m.req.Method, status(res)))
+	case c.tooShort(res):
+		m.sent = false
+		c.beginChange()
 	case again && m.tries < mostTries:
 		m.tries, m.sent = m.tries+1, false
 		c.alarms.set(alarmChange, after)
@@ -213,6 +225,7 @@ func (c *call) changeTaken(m *change, res *sip.Response) {
 	}
 	c.dialog.refresh(res)
 	c.vigil.heard = time.Now()
+	c.tookTimer(res)
 	switch {
 	case m.body == nil:
 	case sdpOf(res) != nil:

@@ -19,11 +19,16 @@ func screen(req *sip.Request, supported []string) *sip.Response {
 	}
 	if req.IsInvite() && first(req, "Contact") == nil {
 		// Nobody could reach the caller within the dialog (§8.1.1.8).
-		res := reply(req, 400)
-		res.Reason = "Missing Contact"
-		return res
+		return badRequest(req, "Missing Contact")
 	}
-	return nil
+	return screenTimer(req)
+}
+
+// badRequest says what is wrong (§21.4.1).
+func badRequest(req *sip.Request, what string) *sip.Response {
+	res := reply(req, 400)
+	res.Reason = what
+	return res
 }
 
 // required are the option tags a request asks for beside those that are supported

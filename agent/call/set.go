@@ -131,7 +131,7 @@ func (s *Set) Supported() []string { return supported(s.options()) }
 
 // supported are the option tags of what is in other RFCs and a line does all the same.
 func supported(o Options) []string {
-	tags := []string{"replaces", tagReliable}
+	tags := []string{"replaces", tagReliable, tagTimer}
 	if o.follows() {
 		tags = append(tags, "norefersub")
 	}

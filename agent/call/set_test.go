@@ -22,7 +22,7 @@ func TestRefused(t *testing.T) {
 		want   string
 		header string // that the response has
 	}{
-		"a required extension":        {nil, []string{"Require: precondition, x-nothing"}, "420", "Unsupported: precondition, x-nothing"},
+		"a required extension":        {nil, []string{"Require: precondition, timer, x-nothing"}, "420", "Unsupported: precondition, x-nothing"},
 		"a body that is no SDP":       {nil, []string{"Content-Type: application/pidf+xml", "", "<x/>"}, "415", "Accept: application/sdp"},
 		"an encoded body":             {nil, append([]string{"Content-Encoding: gzip"}, sdpBody(offerPCMU)...), "415", "Accept-Encoding: identity"},
 		"icm off":                     {func(o *call.Options) { o.Account.ICM = "off" }, nil, "480", ""},
