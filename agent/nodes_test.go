@@ -23,6 +23,7 @@ type ear struct {
 	heard map[string]string // by method: the server's name, the transport and the Route of the first
 	text  map[string]string // and all of it; a keepalive's method is ""
 	from  map[string]string // and where it came from, by UDP
+	says  string            // a header of every answer to REGISTER
 	sees  string            // what Via's rport becomes in answers; "" = it stays
 }
 
@@ -84,8 +85,11 @@ func (e *ear) listen(c net.Conn) {
 func (e *ear) hear(message, over, from string) string {
 	method, _, _ := strings.Cut(strings.TrimSpace(message), " ")
 	said := e.name + " by " + over
-	if route := routeOf.FindStringSubmatch(message); route != nil {
-		said += " routed " + route[1]
+	for i, route := range routeOf.FindAllStringSubmatch(message, -1) {
+		if i == 0 {
+			said += " routed"
+		}
+		said += " " + route[1]
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -97,6 +101,9 @@ func (e *ear) hear(message, over, from string) string {
 		return ""
 	}
 	answer := "SIP/2.0 " + status + "\r\n"
+	if e.says != "" && method == "REGISTER" {
+		answer += e.says + "\r\n"
+	}
 	for line := range strings.SplitSeq(message, "\r\n") {
 		switch name, _, _ := strings.Cut(line, ":"); name {
 		case "Via":
@@ -130,6 +137,9 @@ func TestNodesShapeTheWay(t *testing.T) {
 		"by the transport":                     {"<transport>tcp</transport>", "host by tcp"},
 		"to the outbound proxy, named":         {"<outboundProxy_enabled>1</outboundProxy_enabled><outboundProxy_host>%s</outboundProxy_host>", "proxy by udp routed sip:%s;lr"},
 		"not to one that is off":               {"<outboundProxy_enabled>0</outboundProxy_enabled><outboundProxy_host>%s</outboundProxy_host>", "host by udp"},
+		"not to one without a name":            {"<outboundProxy_enabled>1</outboundProxy_enabled><proxy>%s</proxy>", "proxy by udp"},
+		"to the outbound proxy before a proxy": {"<proxy>proxy.invalid</proxy><outboundProxy_enabled>1</outboundProxy_enabled><outboundProxy_host>%s</outboundProxy_host>", "proxy by udp routed sip:%s;lr"},
+		"to the proxy by the transport":        {"<transport>tcp</transport><proxy>%s</proxy>", "proxy by tcp"},
 		"to the outbound proxy, its own way":   {"<outboundProxy_enabled>1</outboundProxy_enabled><outboundProxy_host>%s</outboundProxy_host><outboundProxy_transport>tcp</outboundProxy_transport>", "proxy by tcp routed sip:%s;transport=tcp;lr"},
 		"to the outbound proxy, the account's": {"<transport>tcp</transport><outboundProxy_enabled>1</outboundProxy_enabled><outboundProxy_host>%s</outboundProxy_host>", "proxy by tcp routed sip:%s;transport=tcp;lr"},
 	} {
@@ -147,6 +157,43 @@ func TestNodesShapeTheWay(t *testing.T) {
 				if got != fill(c.want) {
 					t.Errorf("%s goes to the %s, want the %s", method, got, fill(c.want))
 				}
+			}
+		})
+	}
+}
+
+// The registrar's Service-Route is the Route set of calls, not of REGISTERs: alone, or
+// behind the outbound proxy of the nodes, which goes out once if it is that.
+func TestTheServiceRouteShapesTheWay(t *testing.T) {
+	const outbound = "<outboundProxy_enabled>1</outboundProxy_enabled><outboundProxy_host>%s</outboundProxy_host>"
+	for sentence, c := range map[string]struct{ nodes, route, register, invite string }{
+		"to its first hop":           {"", "<sip:%s;lr>, <sip:core.test;lr>", "host by udp", "proxy by udp routed sip:%s;lr sip:core.test;lr"},
+		"to the proxy":               {"<proxy>%s</proxy>", "<sip:core.test;lr>", "proxy by udp", "proxy by udp routed sip:core.test;lr"},
+		"behind the outbound proxy":  {outbound, "<sip:core.test;lr>", "proxy by udp routed sip:%s;lr", "proxy by udp routed sip:%s;lr sip:core.test;lr"},
+		"from the outbound proxy on": {outbound, "<sip:%s;lr;x=1>, <sip:core.test;lr>", "proxy by udp routed sip:%s;lr", "proxy by udp routed sip:%s;lr;x=1 sip:core.test;lr"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			host, proxy := newEar(t, "host"), newEar(t, "proxy")
+			fill := func(s string) string { return strings.ReplaceAll(s, "%s", proxy.at) }
+			for _, e := range []*ear{host, proxy} {
+				e.mu.Lock()
+				e.says = "Service-Route: " + fill(c.route)
+				e.mu.Unlock()
+			}
+			g := start(t, map[string]string{"alice.xml": lineXML("alice", host.at, fill(c.nodes))})
+			g.awaitState("alice", delivery.Registered)
+			if _, err := g.Dial(t.Context(), control.Dial{Line: "alice", Dial: call.Dial{To: "bob"}}); err != nil {
+				t.Fatal(err)
+			}
+			for method, want := range map[string]string{"REGISTER": c.register, "INVITE": c.invite} {
+				got := ""
+				eventually(t, func() bool { got = host.first(method) + proxy.first(method); return got != "" })
+				if got != fill(want) {
+					t.Errorf("%s goes to the %s, want the %s", method, got, fill(want))
+				}
+			}
+			if lines := g.Status().Lines; len(lines) != 1 || strings.Join(lines[0].ServiceRoute, ", ") != strings.NewReplacer("<", "", ">", "").Replace(fill(c.route)) {
+				t.Errorf("the status has %+v", lines)
 			}
 		})
 	}

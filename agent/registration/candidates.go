@@ -9,11 +9,20 @@ import (
 
 // Candidates gives the places for a request that is none of the registration's, the
 // best first, never none without an error: the one in use, unless it lately did not
-// answer, then those that DNS names beside it (RFC 3263 §4.3).
+// answer, then those that DNS names beside it (RFC 3263 §4.3); those of the first hop
+// of a service route that leads elsewhere. Where the registrar keeps our flow, nothing
+// goes any other way (RFC 5626 §4.3).
 func (r *Registration) Candidates(ctx context.Context) ([]ua.Candidate, error) {
 	r.mu.Lock()
 	servers, cfg := r.servers, *r.wanted
 	r.mu.Unlock()
+	if hop, away := r.serviceHop(cfg, servers); away {
+		return r.reach(ctx, cfg, hop)
+	}
+	if cfg.Link.Reach.Now().Outbound && len(servers) > 0 {
+		server, err := serverOf(ctx, r.ep, cfg, servers)
+		return []ua.Candidate{server}, err
+	}
 	return candidatesOf(ctx, r.ep, cfg, servers)
 }
 

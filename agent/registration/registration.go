@@ -385,7 +385,11 @@ func (r *Registration) Server(ctx context.Context) (ua.Candidate, error) {
 	servers, cfg := r.servers, *r.wanted
 	r.mu.Unlock()
 	if hop, away := r.serviceHop(cfg, servers); away {
-		return r.reach(ctx, cfg, hop)
+		found, err := r.reach(ctx, cfg, hop)
+		if err != nil {
+			return ua.Candidate{}, err
+		}
+		return found[0], nil
 	}
 	return serverOf(ctx, r.ep, cfg, servers)
 }

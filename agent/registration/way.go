@@ -147,22 +147,29 @@ func (r *Registration) serviceHop(cfg Config, known []ua.Candidate) (hop sip.Uri
 		return hop, false
 	}
 	hop = now.Routes[0]
-	host := strings.ToLower(strings.Trim(hop.Host, "[]"))
-	registrar := ua.URI("", cfg.Registrar)
+	host, registrar := strings.Trim(hop.Host, "[]"), ua.URI("", cfg.Registrar)
+	port := hop.Port
+	if port == 0 {
+		port = int(cfg.Link.TransportOf(hop).DefaultPort())
+	}
 	addr, err := netip.ParseAddr(host)
-	there := err == nil && slices.ContainsFunc(known, func(c ua.Candidate) bool { return c.Addr.Addr() == addr.Unmap() })
-	return hop, !there && !strings.EqualFold(host, registrar.Host)
+	there := slices.ContainsFunc(known, func(c ua.Candidate) bool {
+		same := err == nil && c.Addr.Addr() == addr.Unmap() || err != nil && strings.EqualFold(host, registrar.Host)
+		return same && int(c.Addr.Port()) == port
+	})
+	// A name without a port may be any of those that DNS gives for it (RFC 3263 §4.2).
+	return hop, !there && (hop.Port != registrar.Port || !strings.EqualFold(host, registrar.Host))
 }
 
-// reach finds the first hop of a service route.
-func (r *Registration) reach(ctx context.Context, cfg Config, hop sip.Uri) (ua.Candidate, error) {
+// reach finds the first hop of a service route, never nothing without an error.
+func (r *Registration) reach(ctx context.Context, cfg Config, hop sip.Uri) ([]ua.Candidate, error) {
 	host := strings.Trim(hop.Host, "[]")
 	if hop.Port > 0 {
 		host = net.JoinHostPort(host, strconv.Itoa(hop.Port))
 	}
 	found, err := r.ep.Resolve(ctx, host, cfg.Link.TransportOf(hop))
-	if err != nil {
-		return ua.Candidate{}, err
+	for i, c := range found {
+		found[i] = cfg.Link.Through(c)
 	}
-	return cfg.Link.Through(found[0]), nil
+	return found, err
 }

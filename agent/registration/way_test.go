@@ -150,6 +150,9 @@ func TestWhereAServiceRouteLeads(t *testing.T) {
 				if got, err := b.r.Server(t.Context()); err != nil || got.Addr != tt.want {
 					t.Errorf("%v, %v; want %s", got, err, tt.want)
 				}
+				if got, err := b.r.Candidates(t.Context()); err != nil || len(got) != 1 || got[0].Addr != tt.want {
+					t.Errorf("candidates: %v, %v; want %s", got, err, tt.want)
+				}
 				b.stop()
 			})
 		})
