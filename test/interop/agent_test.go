@@ -121,15 +121,15 @@ func (s *softphone) remove(name string) {
 // The JSON below names what others script against.
 
 type lineStatus struct {
-	Name, State, Server, Contact, LastReason, ConfigHash, EffectiveHash, Problem, DrainState string
-	ExpiresAt                                                                                time.Time
-	LastCode                                                                                 int
-	Path, ServiceRoute                                                                       []string
-	Outbound                                                                                 bool
-	Certificates                                                                             []certificate
-	MWI                                                                                      *mwiStatus
-	Watched                                                                                  []watchedStatus
-	Messages                                                                                 []textMessage
+	Name, State, Server, Contact, LastReason, ConfigHash, EffectiveHash, Problem, DrainState, Public string
+	ExpiresAt                                                                                        time.Time
+	LastCode                                                                                         int
+	Path, ServiceRoute                                                                               []string
+	Outbound                                                                                         bool
+	Certificates                                                                                     []certificate
+	MWI                                                                                              *mwiStatus
+	Watched                                                                                          []watchedStatus
+	Messages                                                                                         []textMessage
 }
 
 type certificate struct {

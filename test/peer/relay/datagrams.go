@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
 	"syscall"
@@ -16,6 +17,7 @@ const mostDatagram = 65535
 // lost, as datagrams are.
 func (r *Relay) passDatagrams(life context.Context, front *net.UDPConn) {
 	sides := map[netip.AddrPort]*net.UDPConn{} // a client's socket towards the registrar
+	mapping := r.mapping.Load()
 	buffer, control := make([]byte, mostDatagram), make([]byte, 128)
 	for {
 		n, controls, _, client, err := front.ReadMsgUDPAddrPort(buffer, control)
@@ -24,6 +26,13 @@ func (r *Relay) passDatagrams(life context.Context, front *net.UDPConn) {
 				return
 			}
 			continue // ICMP about something sent earlier
+		}
+		if now := r.mapping.Load(); now != mapping {
+			mapping = now
+			for client, side := range sides {
+				_ = side.Close()
+				delete(sides, client)
+			}
 		}
 		side := sides[client]
 		if side == nil {
@@ -46,7 +55,7 @@ func (r *Relay) passBack(life context.Context, front, side *net.UDPConn, client 
 	for {
 		n, err := side.Read(buffer)
 		if err != nil {
-			if over(life, err) {
+			if over(life, err) || errors.Is(err, net.ErrClosed) {
 				return
 			}
 			continue // the registrar is away

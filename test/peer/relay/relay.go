@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/softphone-operator/softphone-operator/test/peer/process"
@@ -26,6 +27,7 @@ type Relay struct {
 	addr     netip.AddrPort
 	opaque   bool
 	work     sync.WaitGroup
+	mapping  atomic.Int64 // counts Rebind
 
 	mu    sync.Mutex
 	life  context.Context // of the time between Up and Down
@@ -107,6 +109,10 @@ func (r *Relay) Down() {
 
 // Close ends the relay.
 func (r *Relay) Close() { r.Down() }
+
+// Rebind has the registrar see every client under another address from its next
+// datagram on, and forgets those before, as a NAT that was started anew does.
+func (r *Relay) Rebind() { r.mapping.Add(1) }
 
 // Reset breaks every connection by RST and tells how many there were.
 func (r *Relay) Reset() int {
