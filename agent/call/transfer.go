@@ -80,8 +80,8 @@ func (t *TransferStatus) reached(code int, reason string) {
 // asking is a REFER of ours and what we hear of it.
 type asking struct {
 	first    uint32 // the CSeq it was sent with; NOTIFYs may name a later one
-	accepted bool
 	instead  *Counterpart // the call whose place is taken; nil = none
+	held     bool         // the call is held for it, and resumed when it fails
 }
 
 // Transfer asks the other side of a call to call somebody else; the call's record
@@ -198,7 +198,8 @@ func (o Options) guardTransfer(target sip.Uri) error {
 	return nil
 }
 
-// transfer sends the REFER.
+// transfer holds the call, if it is not yet, so that nobody talks to who is about to
+// go (RFC 5589 §5), and asks.
 func (c *call) transfer(target sip.Uri, p *Counterpart) error {
 	switch {
 	case c.rec.State != Established || c.leaving != nil:
@@ -210,15 +211,35 @@ func (c *call) transfer(target sip.Uri, p *Counterpart) error {
 	case p != nil && p.id == c.rec.ID:
 		return fmt.Errorf("%w: a call cannot take its own place", ErrNotNow)
 	}
-	contact, err := c.contactTo(c.dialog)
-	if err != nil {
-		return err
-	}
-	a := c.opts.Account
+	asking := &asking{instead: p}
+	c.transfers.asking = asking
 	c.rec.Transfer = &TransferStatus{To: printable(target.String()), By: Local, State: Asked}
-	uri := target.String()
 	if p != nil {
 		c.rec.Transfer.Call = p.id
+	}
+	c.note("transfer: the other side is asked to call " + c.rec.Transfer.To)
+	if c.audio.held.here {
+		c.refer(asking, target)
+		return nil
+	}
+	return c.hold(true, func(err error) {
+		asking.held = err == nil
+		c.refer(asking, target)
+	})
+}
+
+// refer sends the REFER.
+func (c *call) refer(asking *asking, target sip.Uri) {
+	if c.transfers.asking != asking || c.rec.State != Established || c.leaving != nil {
+		return
+	}
+	contact, err := c.contactTo(c.dialog)
+	if err != nil {
+		c.transferOver(503, "REFER not sent: "+err.Error())
+		return
+	}
+	a, uri := c.opts.Account, target.String()
+	if p := asking.instead; p != nil {
 		uri += "?Replaces=" + p.replaced.escaped() + "&Require=replaces" // RFC 5589 §7.1
 	}
 	req := c.dialog.request(sip.REFER)
@@ -229,19 +250,16 @@ func (c *call) transfer(target sip.Uri, p *Counterpart) error {
 	self := c.opts.Link.URI(a.Username, a.Host)
 	req.AppendHeader(sip.NewHeader("Refer-To", "<"+uri+">"))
 	req.AppendHeader(sip.NewHeader("Referred-By", "<"+self.String()+">"))
-	c.transfers.asking = &asking{first: req.CSeq().SeqNo, instead: p}
+	asking.first = req.CSeq().SeqNo
 	c.alarms.set(alarmTransfer, referTime)
-	c.note("transfer: the other side is asked to call " + c.rec.Transfer.To)
-	c.ask(c.dialog, req, c.askedToCall)
-	return nil
+	c.ask(c.dialog, req, func(res *sip.Response, err error) { c.askedToCall(asking, res, err) })
 }
 
 // askedToCall takes the answer to our REFER. That it was accepted says nothing of
 // the call yet.
-func (c *call) askedToCall(res *sip.Response, err error) {
-	asking := c.transfers.asking
+func (c *call) askedToCall(asking *asking, res *sip.Response, err error) {
 	switch {
-	case asking == nil: // a NOTIFY was quicker and told all
+	case asking != c.transfers.asking || c.rec.State == Ended: // a NOTIFY was quicker and told all
 	case isTimeout(err):
 		c.transferOver(408, "no answer to REFER")
 	case res == nil:
@@ -252,7 +270,6 @@ func (c *call) askedToCall(res *sip.Response, err error) {
 		// Accepted, and nothing more will be told (RFC 4488): the rest is theirs.
 		c.transferOver(res.StatusCode, "accepted; the other side does not tell the outcome")
 	default:
-		asking.accepted = true
 		c.transferred(func(t *TransferStatus) {
 			if t.State == Asked {
 				t.State = Proceeding
@@ -310,18 +327,21 @@ func (c *call) heardOf(code int, reason string, last bool) {
 // The call whose place was to be taken is over then, too: whoever is there hangs up
 // about now, unless one of the two does not know Replaces.
 func (c *call) transferOver(code int, reason string) {
-	instead := c.transfers.asking.instead
+	asking := c.transfers.asking
 	c.transfers.asking = nil
 	c.alarms.stop(alarmTransfer)
 	c.transferred(func(t *TransferStatus) { t.reached(code, reason) })
 	if t := c.rec.Transfer; t.State == Succeeded {
-		if instead != nil {
-			instead.over("handed over to the other side of call " + c.rec.ID)
+		if asking.instead != nil {
+			asking.instead.over("handed over to the other side of call " + c.rec.ID)
 		}
 		c.hangup(goodbye{End: End{Reason: "transferred to " + clip(t.To), By: Local}})
 		return
 	}
 	c.note(fmt.Sprintf("transfer failed: %d %s", code, clip(printable(reason))))
+	if asking.held {
+		_ = c.hold(false, func(error) {}) // what becomes of it is in the record
+	}
 }
 
 // transferred changes what the record says of the transfer; records that others

@@ -21,7 +21,23 @@ func (b *bench) sendElsewhere(r call.Record) *clientTx {
 	if err := b.set.Transfer(r.ID, call.Transfer{To: "3000"}); err != nil {
 		b.t.Fatal(err)
 	}
+	b.agrees()
 	return b.net.only("REFER")
+}
+
+// agrees lets the other side agree to whatever it was offered last.
+func (b *bench) agrees() {
+	b.t.Helper()
+	txs := b.reinvites()
+	if len(txs) == 0 {
+		b.t.Fatal("there is no offer")
+	}
+	tx := txs[len(txs)-1]
+	direction := "recvonly"
+	if !strings.Contains(string(tx.req.Body()), "a=sendonly") {
+		direction = "sendrecv"
+	}
+	tx.respond(200, "OK", "callee", reoffer(direction)...)
 }
 
 func TestTransfer(t *testing.T) {
@@ -68,7 +84,11 @@ func TestTransfer(t *testing.T) {
 		},
 		"it is refused, and the call goes on": func(b *bench) {
 			b.talk(call.Dial{})
-			b.sendElsewhere(b.record()).respond(603, "Decline", "callee")
+			refer := b.sendElsewhere(b.record())
+			b.wantHeld("local", "sendonly")
+			refer.respond(603, "Decline", "callee")
+			b.agrees()
+			b.wantHeld("", "sendrecv")
 			if got := transferOf(b.record()); got != "sip:3000@pbx.test failed by local: 603 Decline" {
 				b.t.Error(got)
 			}
@@ -82,14 +102,16 @@ func TestTransfer(t *testing.T) {
 				b.t.Error(got)
 			}
 			b.wantState(call.Established)
+			b.agrees() // to go on
 			if err := b.set.Transfer(b.record().ID, call.Transfer{To: "4000"}); err != nil {
 				b.t.Fatal(err)
 			}
-			if got := b.within(invite, "NOTIFY", 2, "callee", "Event: refer;id=1", "Subscription-State: active", "Content-Type: message/sipfrag", "", "SIP/2.0 200 OK").codes(); got != "481" {
+			b.agrees()
+			if got := b.within(invite, "NOTIFY", 2, "callee", "Event: refer;id=3", "Subscription-State: active", "Content-Type: message/sipfrag", "", "SIP/2.0 200 OK").codes(); got != "481" {
 				b.t.Errorf("a NOTIFY of the first REFER answered %s", got)
 			}
 			b.net.requests("REFER")[1].respond(202, "Accepted", "callee")
-			b.within(invite, "NOTIFY", 3, "callee", "Event: refer;id=3", "Subscription-State: terminated", "Content-Type: message/sipfrag", "", "SIP/2.0 200 OK")
+			b.within(invite, "NOTIFY", 3, "callee", "Event: refer;id=6", "Subscription-State: terminated", "Content-Type: message/sipfrag", "", "SIP/2.0 200 OK")
 			b.net.only("BYE").respond(200, "OK", "callee")
 		},
 		"nobody answers the REFER": func(b *bench) {
@@ -99,6 +121,39 @@ func TestTransfer(t *testing.T) {
 				b.t.Error(got)
 			}
 			b.wantState(call.Established)
+		},
+		"who does not want to be held is asked all the same": func(b *bench) {
+			b.talk(call.Dial{})
+			if err := b.set.Transfer(b.record().ID, call.Transfer{To: "3000"}); err != nil {
+				b.t.Fatal(err)
+			}
+			b.reinvite(1).respond(488, "Not Acceptable Here", "callee")
+			b.net.only("REFER").respond(603, "Decline", "callee")
+			b.reinvite(1) // there is nothing to resume
+			b.wantState(call.Established)
+		},
+		"a call that is held is asked at once, and stays held": func(b *bench) {
+			b.talk(call.Dial{})
+			w := b.ask(b.set.Hold)
+			b.agrees()
+			w.granted(b.t)
+			if err := b.set.Transfer(b.record().ID, call.Transfer{To: "3000"}); err != nil {
+				b.t.Fatal(err)
+			}
+			b.net.only("REFER").respond(603, "Decline", "callee")
+			b.reinvite(1)
+			b.wantHeld("local", "sendonly")
+		},
+		"the other side hangs up while it is to be held": func(b *bench) {
+			invite := b.talk(call.Dial{})
+			if err := b.set.Transfer(b.record().ID, call.Transfer{To: "3000"}); err != nil {
+				b.t.Fatal(err)
+			}
+			b.within(invite, "BYE", 1, "callee")
+			if n := len(b.net.requests("REFER")); n != 0 {
+				b.t.Errorf("%d REFER sent", n)
+			}
+			b.wantEnd(200, call.Remote, "BYE from the other side")
 		},
 		"nobody tells the outcome": func(b *bench) {
 			b.talk(call.Dial{})
@@ -162,6 +217,7 @@ func TestAttendedTransfer(t *testing.T) {
 		if err := b.set.Transfer(first, call.Transfer{Replaces: second}); err != nil {
 			b.t.Fatal(err)
 		}
+		b.agrees()
 		tag := consult.req.From().Params.GetOr("tag", "")
 		want := "<sip:3000@pbx.test?Replaces=" + consult.req.CallID().Value() + "%3Bto-tag%3Dtarget%3Bfrom-tag%3D" + tag + "&Require=replaces>"
 		refer := b.net.only("REFER")
@@ -189,6 +245,7 @@ func TestAttendedTransferToWhoDoesNotKnowReplaces(t *testing.T) {
 		if err := b.set.Transfer(first, call.Transfer{To: "3001", Replaces: second}); err != nil {
 			b.t.Fatal(err)
 		}
+		b.agrees()
 		b.net.only("REFER").respond(202, "Accepted", "callee")
 		b.tell(invite, 1, "terminated", "200 OK")
 		b.net.only("BYE").respond(200, "OK", "callee")
