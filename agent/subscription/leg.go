@@ -47,6 +47,8 @@ func (l *leg) perform(a action) {
 	switch a.do {
 	case subscribe:
 		l.subscribe(a.ask)
+	case resubscribe:
+		l.resubscribe(a.ask)
 	case refresh:
 		l.refresh(max(a.ask, l.set.cfg.Expires))
 	case unsubscribe:
@@ -105,6 +107,16 @@ func (l *leg) subscribe(ask time.Duration) {
 	l.calls, l.began = calls{}, time.Now()
 	l.set.learn(l.key(), w)
 	l.launch(&exchange{ep: l.set.ep, cfg: cfg, event: w.event, expire: max(ask, cfg.Expires), req: req})
+}
+
+// resubscribe sends the SUBSCRIBE once more that was answered before, with another
+// number (RFC 3261 §8.1.3.5).
+func (l *leg) resubscribe(ask time.Duration) {
+	cfg, u := l.set.cfg, l.usage
+	req := first(cfg, l.watch.target, u.callID, u.localTag)
+	u.localSeq++
+	req.CSeq().SeqNo = u.localSeq
+	l.launch(&exchange{ep: l.set.ep, cfg: cfg, event: l.watch.event, expire: max(ask, cfg.Expires), req: req})
 }
 
 // refresh sends SUBSCRIBE within the dialog; 0 ends it.

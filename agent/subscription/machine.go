@@ -104,7 +104,7 @@ type notice struct {
 // action is something the runner has to do.
 type action struct {
 	do    do
-	ask   time.Duration // subscribe, refresh: 0 = the usual
+	ask   time.Duration // subscribe, resubscribe, refresh: 0 = the usual
 	after time.Duration // wake
 }
 
@@ -112,6 +112,7 @@ type do string
 
 const (
 	subscribe   do = "subscribe"   // send SUBSCRIBE outside of any dialog; done follows
+	resubscribe do = "resubscribe" // the same once more, as one that was answered before
 	refresh     do = "refresh"     // send SUBSCRIBE within the subscription; done follows
 	unsubscribe do = "unsubscribe" // the same with Expires: 0; done follows
 	abandon     do = "abandon"     // give up what is under way; no done follows
@@ -238,7 +239,8 @@ func onAnswer(s state, ev event) (state, []action) {
 		if s.phase == refreshing {
 			return again(s, ev)
 		}
-		return begin(s, ev, action{do: forget})
+		s.sent = ev.at
+		return s, []action{{do: resubscribe, ask: s.ask}}
 	case s.phase == refreshing:
 		return notRefreshed(s, ev)
 	case s.notified && o.problem == problemUnheard:

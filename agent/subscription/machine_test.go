@@ -81,7 +81,7 @@ func TestMachine(t *testing.T) {
 		{name: "a NOTIFY is missing, which the refresh under way brings", from: state{phase: refreshing, expires: holds}, event: gap, to: refreshing},
 
 		// §4.1.2.1, 423 of RFC 3261 §21.4.17.
-		{name: "too brief", from: state{phase: subscribing}, event: done, outcome: tooBrief, to: subscribing, actions: []do{forget, subscribe}},
+		{name: "too brief", from: state{phase: subscribing}, event: done, outcome: tooBrief, to: subscribing, actions: []do{resubscribe}},
 		{name: "a refresh too brief", from: state{phase: refreshing, expires: holds}, event: done, outcome: tooBrief, to: refreshing, actions: []do{refresh}},
 		{name: "too brief, as long as it asked for", from: state{phase: subscribing, ask: 2 * time.Hour}, event: done, outcome: tooBrief, to: waiting, actions: []do{forget, wake}},
 		{name: "too brief without a number", from: state{phase: subscribing}, event: done, outcome: tooBriefNil, to: waiting, actions: []do{forget, wake}},
@@ -215,7 +215,7 @@ func TestNothingWaitsForEver(t *testing.T) {
 			s, actions = next(s, event{kind: k, at: now, dice: 0.5, outcome: outcomes[random(len(outcomes))], notice: notices[random(len(notices))]})
 			for _, a := range actions {
 				switch a.do {
-				case subscribe, refresh, unsubscribe:
+				case subscribe, resubscribe, refresh, unsubscribe:
 					flying = true
 				case abandon:
 					flying = false

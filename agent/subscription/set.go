@@ -121,6 +121,11 @@ func (s *Set) Follow(f Footing) {
 		if s.footing.Up = f.Up; !f.Up || s.footing == f && s.running {
 			return
 		}
+		if s.running && s.footing.Server == "" {
+			if s.footing.Server = f.Server; s.footing == f {
+				return // a trunk's server was found, by what was sent there
+			}
+		}
 		what := renew
 		if s.footing.Server != f.Server {
 			what = moved

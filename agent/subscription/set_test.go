@@ -360,6 +360,8 @@ func TestIntervalTooBrief(t *testing.T) {
 		})
 		b.set.Follow(up)
 		req := b.last(2)
+		b.want("Call-ID", req.CallID().Value(), b.server.requests()[0].CallID().Value())
+		b.want("CSeq", req.CSeq().SeqNo, 2)
 		b.want("Expires", req.GetHeader("Expires").Value(), "7200")
 		b.want("NOTIFY", b.notify(req, 1, "active", lit), 200)
 	})
