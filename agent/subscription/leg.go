@@ -37,6 +37,7 @@ func (l *leg) step(ev event) {
 	before := l.state
 	var actions []action
 	l.state, actions = next(l.state, ev)
+	l.set.dirty = l.set.dirty || l.state != before
 	l.log(before, ev)
 	for _, a := range actions {
 		l.perform(a)

@@ -61,6 +61,7 @@ func (w *watch) take(req *sip.Request, tx sip.ServerTransaction, key dialogKey) 
 		return
 	}
 	w.set.cfg.OnNotify(w.event)
+	w.set.dirty = true
 	l.usage.notified(req)
 	if fork {
 		w.legs = append(w.legs, l)
@@ -202,6 +203,7 @@ func (s *Set) unsolicited(req *sip.Request, tx sip.ServerTransaction) {
 	s.respond(req, tx, reply(req, 200))
 	s.cfg.OnNotify(MessageSummary)
 	if c.summary != nil {
+		s.dirty = true
 		s.untold = mailbox{at: time.Now(), summary: *c.summary}
 	}
 }

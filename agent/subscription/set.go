@@ -43,6 +43,7 @@ type Set struct {
 	parting  map[*leg]bool
 	untold   mailbox // what an unsolicited NOTIFY said
 	drained  chan struct{}
+	dirty    bool // there is something to tell
 	departed departed
 
 	status atomic.Pointer[Status]
@@ -52,7 +53,7 @@ type Set struct {
 type dialogKey struct{ callID, tag string }
 
 // mostNotices may wait to be taken; more are refused.
-const mostNotices = 128
+const mostNotices = 512
 
 // New makes a Set that subscribes to nothing until the line has a Footing.
 func New(cfg Config, ep Endpoint) *Set {
@@ -218,7 +219,7 @@ func (s *Set) goLocked() {
 
 // drain takes from the queue while there is something, and then tells what is new.
 func (s *Set) drain() {
-	for {
+	for untold := 0; ; {
 		s.mu.Lock()
 		if len(s.queue) == 0 || s.shut {
 			s.busy, s.queue = false, nil
@@ -227,11 +228,19 @@ func (s *Set) drain() {
 		}
 		f := s.queue[0]
 		s.queue = s.queue[1:]
+		more := len(s.queue) > 0
 		s.mu.Unlock()
 		s.ep.Guard(s.cfg.Name, f)
-		s.ep.Guard(s.cfg.Name, s.publish)
+		// A line that watches hundreds tells of all of them each time.
+		if untold++; s.dirty && (!more || untold >= mostUntold) {
+			untold, s.dirty = 0, false
+			s.ep.Guard(s.cfg.Name, s.publish)
+		}
 	}
 }
+
+// mostUntold things may happen before what they changed is told, while more wait.
+const mostUntold = 64
 
 // all watches there are.
 func (s *Set) all() []*watch {
@@ -252,6 +261,7 @@ func (s *Set) each(f func(*leg)) {
 
 // arrange makes what is watched what the configuration says.
 func (s *Set) arrange() {
+	s.dirty = true
 	switch {
 	case s.cfg.Mailbox && s.mailbox == nil:
 		s.mailbox = s.newWatch(MessageSummary, "")
@@ -293,6 +303,7 @@ func (s *Set) retire(w *watch) {
 
 // part ends a subscription; it is no longer its watch's.
 func (s *Set) part(l *leg) {
+	s.dirty = true
 	l.watch.drop(l)
 	if s.parting == nil {
 		s.parting = map[*leg]bool{}

@@ -721,3 +721,41 @@ func TestACrowdIsPaced(t *testing.T) {
 }
 
 func perSecond(n int) delivery.Registrar { return delivery.Registrar{RequestsPerSecond: n} }
+
+// TestALineThatWatchesMany: all of them pick up in one moment.
+func TestALineThatWatchesMany(t *testing.T) {
+	var many []string
+	for i := range 200 {
+		many = append(many, fmt.Sprint(1000+i))
+	}
+	simulate(t, func(c *Config) { c.Watch = many; c.Gate = registration.NewGate(perSecond(10000)) }, func(b *bench) {
+		b.set.Follow(up)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		all := b.server.requests()
+		if len(all) != len(many) {
+			b.Fatalf("%d SUBSCRIBEs", len(all))
+		}
+		for _, of := range all {
+			req := b.build(of, 1, "active", DialogEvent)
+			req.SetSource(serverAddr.String())
+			req.AppendHeader(&sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: "UDP", Host: "192.0.2.1", Params: sip.NewParams()})
+			contentType := sip.ContentTypeHeader(accepts[DialogEvent])
+			req.AppendHeader(&contentType)
+			req.SetBody([]byte(document(0, "full", oneCall("confirmed"))))
+			if !b.set.HandleRequest(req, &told{}) {
+				b.Fatalf("not wanted: %s", req)
+			}
+		}
+		synctest.Wait()
+		busy := 0
+		for _, w := range b.set.Status().Watched {
+			if w.State == Confirmed && w.Subscription.State == Active {
+				busy++
+			}
+		}
+		if n := b.server.notes; n != len(many) || busy != n {
+			b.Errorf("%d NOTIFYs taken, %d busy", n, busy)
+		}
+	})
+}

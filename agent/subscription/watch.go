@@ -39,6 +39,7 @@ func (w *watch) renew() { w.legs = []*leg{w.newLeg()} }
 
 // drop takes a leg out.
 func (w *watch) drop(l *leg) {
+	w.set.dirty = true
 	w.legs = slices.DeleteFunc(w.legs, func(o *leg) bool { return o == l })
 }
 
@@ -199,6 +200,7 @@ func (w *watch) is(state, was DialogState) {
 
 // lost: nothing is told any more.
 func (w *watch) lost() {
+	w.set.dirty = true
 	for _, l := range w.legs {
 		if l.calls.known {
 			return
