@@ -217,6 +217,7 @@ func (c *call) established() {
 	c.alarms.set(alarmDuration, c.opts.Caps.MaxDuration)
 	c.spend()
 	c.guardLoss()
+	c.audio.session.Answered()
 	c.state(Established)
 }
 
@@ -321,6 +322,11 @@ func (r *Record) measure(s media.Stats) {
 	if !s.FirstPacket.IsZero() && !r.AnsweredAt.IsZero() {
 		after := max(s.FirstPacket.Sub(r.AnsweredAt).Milliseconds(), 0)
 		r.FirstPacketMs = &after
+	}
+	if r.Trouble = nil; !r.AnsweredAt.IsZero() {
+		for _, t := range s.Trouble {
+			r.Trouble = append(r.Trouble, string(t))
+		}
 	}
 	r.SoundSeconds, r.StalledMs = s.Sound.Seconds(), s.Stalled.Milliseconds()
 	if r.Tones = nil; len(s.Tones) > 0 {

@@ -306,6 +306,8 @@ func (m *fakeMedia) Stats() media.Stats {
 	return s
 }
 
+func (m *fakeMedia) Answered() {}
+
 func (m *fakeMedia) Signs() media.Signs {
 	s := m.Stats()
 	return media.Signs{LastPacket: s.LastPacket, LastReport: s.LastReport, SendErrors: s.SendErrors}

@@ -36,6 +36,7 @@ type Media interface {
 	SetOnDTMF(f func(digit rune))
 	Stats() media.Stats
 	Signs() media.Signs
+	Answered()
 	Close() error
 }
 

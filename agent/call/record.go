@@ -108,6 +108,10 @@ type Record struct {
 	// R and MOS by the E-model (ITU-T G.107); absent until measured.
 	R   *float64 `json:"r,omitempty"`
 	MOS *float64 `json:"mos,omitempty"`
+	// Trouble there was with what is heard of the other side: one-way (nothing came for
+	// two seconds), silence (packets came, and nothing was heard in them for three),
+	// clipping.
+	Trouble []string `json:"trouble,omitempty"`
 	// Heard is the last tone received; absent when none was.
 	Heard *Heard `json:"heard,omitempty"`
 

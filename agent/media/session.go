@@ -62,6 +62,7 @@ type Session struct {
 	stalled time.Duration
 	behind  time.Duration // the clock's lag at the last frame; keepTime's own
 	filters []filter
+	watch   watch
 	played  []int16
 	onDTMF  func(rune)
 	refused uint64

@@ -43,6 +43,9 @@ type Stats struct {
 	LastHeard               *Heard        // the last that was heard; nil when nothing ever was
 	Tones                   []ToneHeard   // those of Config.Listen
 	Sound                   time.Duration // how long anything was heard; known with Config.Listen only
+	LongestGap              time.Duration // without a packet, while some were due
+	LongestSilence          time.Duration // in packets that came
+	Trouble                 []Trouble     // there was so far
 	DTMF                    string        // digits received, by telephone-event or, where none was agreed on, as tones
 	DTMFSent                string        // digits sent by telephone-event
 }
@@ -67,6 +70,7 @@ func (s *Session) Stats() Stats {
 	st.FirstPacket, st.LastPacket, st.LastReport = in.first, in.last, s.reports.heard
 	st.Heard, st.LastHeard = s.heard.now(), s.heard.last()
 	st.PeerLeft = s.reports.left
+	st.LongestGap, st.LongestSilence, st.Trouble = s.watch.gap, s.watch.silence, s.watch.troubles()
 	st.DTMF, st.DTMFSent = string(in.digits), string(o.digits)
 	if p := s.reports.peer; p != nil {
 		copied := *p
