@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/softphone-operator/softphone-operator/agent/checkrun"
+	"github.com/softphone-operator/softphone-operator/agent/hep"
 	"github.com/softphone-operator/softphone-operator/agent/metrics"
 	"github.com/softphone-operator/softphone-operator/agent/provisioning"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
@@ -38,6 +39,7 @@ type supervisor struct {
 	hub     *report.Hub
 	metrics *metrics.Metrics
 	traces  *trace.Store
+	capture *hep.Exporter
 	ids     *identities
 	env     *environment
 	checks  *checkrun.Runner
@@ -107,10 +109,11 @@ func open(o Options) (*supervisor, error) {
 		return nil, err
 	}
 	s := &supervisor{
-		opts: o, log: o.Log, name: name, traces: traces, started: time.Now(), source: source, sockets: newSockets(endpoint, o, o.Log), hub: report.NewHub(), ids: ids,
+		opts: o, log: o.Log, name: name, traces: traces, capture: hep.New(name, o.Log), started: time.Now(), source: source, sockets: newSockets(endpoint, o, o.Log), hub: report.NewHub(), ids: ids,
 		lines: map[string]*line{}, finished: make(chan *line), failed: make(chan error, 8),
 	}
-	s.metrics = metrics.New(metrics.Options{Name: name, Version: o.Version, Endpoint: s.sockets.stats, Servers: s.measured, Refresh: s.countRunningCalls})
+	s.metrics = metrics.New(metrics.Options{Name: name, Version: o.Version, Endpoint: s.sockets.stats, Servers: s.measured, Refresh: s.countRunningCalls, Captured: s.capture.Counts})
+	traces.Forward(s.capture.Message)
 	s.hashKey.Store(&[]byte{})
 	s.checks = s.newChecks()
 	registrars := first.Agent.Registrar.Defaults()
@@ -196,6 +199,7 @@ func (s *supervisor) start(f func() error) {
 func (s *supervisor) closeSockets() {
 	s.env.qualifier.Close()
 	s.sockets.close()
+	s.capture.Close()
 	s.opts.locator.Close()
 }
 
@@ -213,6 +217,7 @@ func (s *supervisor) apply(ctx context.Context, snap provisioning.Snapshot) {
 		wanted := targets(snap)
 		s.sockets.setTrusts(trustsOf(wanted))
 		s.sockets.limitSources(snap.Agent.SourceRequestsPerSecond)
+		s.capture.Set(snap.Agent.HEP)
 		if err := s.ids.prepare(wanted); err != nil {
 			s.log.Error("identities of this run are lost with it", "error", err)
 		}

@@ -115,7 +115,7 @@ func (f *agentFacts) files(p *packing, parcels map[string]parcel, lines map[stri
 	settings := f.settings
 	if old := p.settings; !f.fleetFound && old.Version > 0 { // a fleet that went away leaves its agents as they are
 		settings.Network, settings.IncomingCallMode, settings.Caps, settings.Registrar = old.Network, old.IncomingCallMode, old.Caps, old.Registrar
-		settings.Destinations, settings.Transfers = old.Destinations, old.Transfers
+		settings.Destinations, settings.Transfers, settings.HEP = old.Destinations, old.Transfers, old.HEP
 		settings.NoAnswerSeconds, settings.DrainSeconds = old.NoAnswerSeconds, old.DrainSeconds
 	}
 	files, rows := map[string][]byte{}, map[string]delivery.Line{}

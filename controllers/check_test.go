@@ -126,7 +126,7 @@ func TestReferencesOfChecks(t *testing.T) {
 		t.Error("a check that the fleet refuses is delivered")
 	}
 	w.apply(&v1.SoftphoneFleet{ObjectMeta: metav1.ObjectMeta{Name: "default"}, Spec: v1.SoftphoneFleetSpec{
-		Destinations: &v1.Destinations{Allow: []v1.NumberPrefix{"112"}, MinutesPerDay: ptr.To(int32(30))}, Transfers: &v1.Transfers{Accept: ptr.To("placed")}, MetricLabels: []v1.MetricLabel{"voip.example.org/carrier"},
+		Destinations: &v1.Destinations{Allow: []v1.NumberPrefix{"112"}, MinutesPerDay: ptr.To(int32(30))}, Transfers: &v1.Transfers{Accept: ptr.To("placed")}, HEP: &v1.HEP{Address: "homer.example:9060", CaptureID: ptr.To(int32(7))}, MetricLabels: []v1.MetricLabel{"voip.example.org/carrier"},
 	}})
 	w.check("emergency", verdict(metav1.ConditionTrue, v1.ReasonPassed))
 	edit(w, "bob", &v1.SoftphoneAccount{}, func(a *v1.SoftphoneAccount) {
@@ -134,7 +134,7 @@ func TestReferencesOfChecks(t *testing.T) {
 	})
 	await(w, podspec.SecretName("default-0"), &corev1.SecretList{}, func(s *corev1.Secret) bool {
 		json := string(s.Data[delivery.AgentFile])
-		return strings.Contains(json, `"allow":["112"],"minutesPerDay":30},"transfers":{"accept":"placed"}`) && strings.Contains(json, `"metricLabels":["carrier"],"labels":{"bob":{"carrier":"acme"}}`)
+		return strings.Contains(json, `"allow":["112"],"minutesPerDay":30},"transfers":{"accept":"placed"},"hep":{"address":"homer.example:9060","captureID":7}`) && strings.Contains(json, `"metricLabels":["carrier"],"labels":{"bob":{"carrier":"acme"}}`)
 	})
 }
 

@@ -108,6 +108,8 @@ type Agent struct {
 	Destinations Destinations `json:"destinations,omitzero"`
 	// Transfers say who may send a line's calls elsewhere; absent = nobody.
 	Transfers Transfers `json:"transfers,omitzero"`
+	// HEP is where copies of SIP messages go; absent = nowhere.
+	HEP HEP `json:"hep,omitzero"`
 	// MetricLabels are labels of accounts that the metrics of checks carry, as
 	// Prometheus names them; Labels are their values, by line and label.
 	MetricLabels []string                     `json:"metricLabels,omitempty"`
@@ -231,6 +233,9 @@ func (a Agent) validateBounds() error {
 		return err
 	}
 	if err := a.Transfers.validate(); err != nil {
+		return err
+	}
+	if err := a.HEP.validate(); err != nil {
 		return err
 	}
 	if err := validateMetricLabels(a.MetricLabels); err != nil {

@@ -37,6 +37,8 @@ func TestValidateNamesTheField(t *testing.T) {
 		"a negative registrar bound": {delivery.Agent{Registrar: delivery.Registrar{InFlight: -1}}, "registrar.inFlight: -1"},
 		"a file outside":             {delivery.Agent{Lines: map[string]delivery.Line{"a": {TLS: delivery.TLS{CA: "../ca"}}}}, "lines[a].tls.ca"},
 		"a key without certificate":  {delivery.Agent{Lines: map[string]delivery.Line{"a": {TLS: delivery.TLS{Key: "k"}}}}, "lines[a].tls: "},
+		"captures for nobody":        {delivery.Agent{HEP: delivery.HEP{CaptureID: 1}}, "hep: an address"},
+		"captures without a port":    {delivery.Agent{HEP: delivery.HEP{Address: "homer"}}, "hep.address"},
 		"transfers of some":          {delivery.Agent{Transfers: delivery.Transfers{Accept: "some"}}, "transfers.accept"},
 		"an instance that is no urn": {delivery.Agent{Lines: map[string]delivery.Line{"a": {Instance: "x"}}}, "lines[a].instance"},
 	} {

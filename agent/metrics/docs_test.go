@@ -20,7 +20,7 @@ const page = "../../docs/metrics.md"
 // everything is the metrics of an agent that has lived through all of them.
 func everything() *Metrics {
 	m := New(Options{
-		Name: "agent-0", Version: "v1", Endpoint: func() ua.Stats { return ua.Stats{} },
+		Name: "agent-0", Version: "v1", Endpoint: func() ua.Stats { return ua.Stats{} }, Captured: func() (uint64, uint64) { return 0, 0 },
 		Servers: func() []Server {
 			return []Server{{Name: "192.0.2.1:5060/udp", Known: true, Up: true, RTT: time.Millisecond}}
 		},

@@ -52,6 +52,8 @@ type Options struct {
 	Name, Version string
 	// Endpoint gives the SIP endpoint's counters; nil = none.
 	Endpoint func() ua.Stats
+	// Captured counts the messages a capture server was sent, and those it was not; nil = none.
+	Captured func() (sent, dropped uint64)
 	// Servers gives those that lines use, the same first each time; nil = none.
 	Servers func() []Server
 	// Refresh is called before every scrape; it passes running calls to
@@ -69,6 +71,9 @@ func New(o Options) *Metrics {
 	m.callMetrics()
 	if o.Endpoint != nil {
 		m.endpointMetrics(o.Endpoint)
+	}
+	if o.Captured != nil {
+		m.captureMetrics(o.Captured)
 	}
 	if o.Servers != nil {
 		m.registry.MustRegister(newServerCollector(o.Servers))
@@ -122,6 +127,15 @@ func (m *Metrics) endpointMetrics(stats func() ua.Stats) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "softphone_sip_server_transactions", Help: "SIP requests that are remembered in case they come again.",
 	}, func() float64 { return float64(stats().Open) }))
+}
+
+func (m *Metrics) captureMetrics(counts func() (sent, dropped uint64)) {
+	m.registry.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "softphone_hep_messages_total", Help: "SIP messages sent to the capture server."},
+			func() float64 { sent, _ := counts(); return float64(sent) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "softphone_hep_dropped_total", Help: "SIP messages the capture server was not sent."},
+			func() float64 { _, dropped := counts(); return float64(dropped) }),
+	)
 }
 
 // Handler serves the metrics.

@@ -71,6 +71,10 @@ type SoftphoneFleetSpec struct {
 	// +optional
 	Transfers *Transfers `json:"transfers,omitempty"`
 
+	// HEP is where copies of the lines' SIP messages go; absent, nowhere.
+	// +optional
+	HEP *HEP `json:"hep,omitempty"`
+
 	// MetricLabels are keys of labels of SoftphoneAccounts that the agents' metrics carry: carrier, site.
 	// +optional
 	// +listType=set

@@ -27,6 +27,8 @@ type Settings struct {
 	Destinations delivery.Destinations
 	// Transfers say who may send a line's calls elsewhere.
 	Transfers delivery.Transfers
+	// HEP is where copies of SIP messages go.
+	HEP delivery.HEP
 	// MetricLabels are keys of accounts' labels that metrics carry.
 	MetricLabels []string
 	TLS          *v1.TLS
@@ -61,6 +63,7 @@ func FleetSettings(spec v1.SoftphoneFleetSpec) Settings {
 		},
 		Destinations: destinations(ptr.Deref(spec.Destinations, v1.Destinations{})),
 		Transfers:    transfers(ptr.Deref(spec.Transfers, v1.Transfers{})),
+		HEP:          hep(ptr.Deref(spec.HEP, v1.HEP{})),
 		MetricLabels: metricLabels(spec.MetricLabels),
 		TLS:          spec.TLS,
 		Pod:          spec.Pod,
@@ -79,6 +82,10 @@ func destinations(d v1.Destinations) delivery.Destinations {
 		AllowEmergency: ptr.Deref(d.AllowEmergency, false), AllowPremium: ptr.Deref(d.AllowPremium, false),
 		Allow: texts(d.Allow), Deny: texts(d.Deny), MinutesPerDay: number(d.MinutesPerDay, 0),
 	}
+}
+
+func hep(h v1.HEP) delivery.HEP {
+	return delivery.HEP{Address: h.Address, CaptureID: uint32(max(ptr.Deref(h.CaptureID, 0), 0))}
 }
 
 func transfers(t v1.Transfers) delivery.Transfers {
@@ -139,6 +146,7 @@ func AgentFile(name string, hashKey []byte, s Settings, rows map[string]delivery
 		Registrar:               s.Registrar,
 		Destinations:            s.Destinations,
 		Transfers:               s.Transfers,
+		HEP:                     s.HEP,
 		MetricLabels:            s.LabelNames(),
 		Labels:                  labels,
 		Lines:                   rows,
