@@ -17,7 +17,7 @@ import (
 func FuzzHandleRequest(f *testing.F) {
 	p := &caller{callID: "a", seq: 2}
 	for _, extra := range [][]string{nil, sdpBody(offerPCMU), reoffer("inactive"), {"Require: x"}, {"Contact: *"}, {"Content-Type: text/plain", "", "x"},
-		{"Record-Route: <sip:1.2.3.4;lr>"}, {"Call-Info: <x>;answer-after=1"},
+		{"Require: 100rel"}, {"RAck: 1 1 INVITE"}, {"Record-Route: <sip:1.2.3.4;lr>"}, {"Call-Info: <x>;answer-after=1"},
 		{referTo3000, "Referred-By: <sip:x>"}, {"Event: refer", "Subscription-State: active"}, {"Replaces: a;to-tag=TAG;from-tag=caller"}} {
 		for _, method := range []string{"INVITE", "ACK", "BYE", "INFO", "UPDATE", "PRACK", "OPTIONS", "CANCEL", "REFER", "NOTIFY", "SUBSCRIBE"} {
 			for _, tag := range []string{"", "TAG", "other"} {
@@ -48,6 +48,43 @@ func FuzzHandleRequest(f *testing.F) {
 			if last := codes[max(0, len(codes)-3):]; !req.IsAck() && (len(last) != 3 || last < "200") || req.IsAck() && codes != "" {
 				t.Errorf("answered %q:\n%s", codes, raw)
 			}
+		})
+	})
+}
+
+// FuzzResponse throws a response at a call that two phones ring for: whatever it is, the
+// call ends when its transaction does, and nothing is left of it.
+func FuzzResponse(f *testing.F) {
+	for _, status := range []string{"100 Trying", "180 Ringing", "183 Session Progress", "199 Early Dialog Terminated", "200 OK", "302 Moved", "401 Unauthorized", "420 Bad Extension", "487 Request Terminated", "503 Service Unavailable", "699 What"} {
+		for _, extra := range [][]string{
+			nil, {contactCallee}, {"Require: 100rel", "RSeq: 2"}, {"Require: 100rel", "RSeq: 99999999999"}, {"Unsupported: 100rel"}, {"Retry-After: x", "Warning: 399"},
+			{"Contact: *"}, {"Record-Route: <sip:1.2.3.4>"}, {`WWW-Authenticate: Digest realm="a", nonce="b"`}, answered(), answered("Require: 100rel", "RSeq: 1"),
+		} {
+			res := parse(append([]string{
+				"SIP/2.0 " + status, "Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKx", "From: <sip:1000@pbx.test>;tag=FROM", "To: <sip:2000@pbx.test>;tag=one",
+				"Call-ID: CALL", "CSeq: 1 INVITE",
+			}, extra...)...)
+			f.Add(res.String())
+		}
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, nil)
+			defer b.finish()
+			b.dial(call.Dial{})
+			invite := b.net.only("INVITE")
+			m, err := sip.NewParser().ParseSIP([]byte(raw))
+			res, ok := m.(*sip.Response)
+			if err != nil || !ok || res.From() == nil || res.To() == nil || res.CallID() == nil || res.CSeq() == nil || res.Via() == nil {
+				return // package ua drops these
+			}
+			invite.respond(180, "Ringing", "one", silentBranch(1)...)
+			invite.respond(183, "Session Progress", "two", branch(2)...)
+			invite.deliver(res)
+			if res.IsProvisional() {
+				invite.respond(486, "Busy Here", "two")
+			}
+			b.net.hangUp()
 		})
 	})
 }
