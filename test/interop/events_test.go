@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/softphone-operator/softphone-operator/test/peer/dnsmasq"
 	"github.com/softphone-operator/softphone-operator/test/peer/kamailio"
 )
 
@@ -279,4 +281,49 @@ func TestTextMessages(t *testing.T) {
 		}
 	}
 	outcome(t, "kamailio", "text through the proxy: 200, 413 (too long), 405 (not allowed), 404")
+}
+
+// TestMessageWaitingOverEveryTransport: NOTIFY comes back the way SUBSCRIBE went.
+func TestMessageWaitingOverEveryTransport(t *testing.T) {
+	overEvery(t, func(t *testing.T, w way) string {
+		s := newSite(t, kamailio.Config{Presence: true, MaxExpires: 12 * time.Second}, domain)
+		a := startAgent(t, options{files: map[string]string{"alice.xml": s.account(w, "alice", "secret-alice", voicemail), "ca.crt": s.ca}})
+		a.awaitLine("alice", "registered")
+		a.awaitMailbox("alice", "is subscribed to", func(m mwiStatus) bool { return m.Subscription != nil && isActive(*m.Subscription) })
+		must(t, s.PublishMailbox(t.Context(), "alice@"+domain, "Messages-Waiting: yes", "Voice-Message: 1/0"))
+		before := a.awaitMailbox("alice", "has a message", func(m mwiStatus) bool { return m.Waiting && m.NewMessages == 1 })
+		a.awaitMailbox("alice", "is subscribed to for longer", func(m mwiStatus) bool {
+			return isActive(*m.Subscription) && m.Subscription.ExpiresAt.After(before.Subscription.ExpiresAt)
+		})
+		return "the lamp is lit, the subscription refreshed"
+	})
+}
+
+// TestSubscriptionsFollowTheLine: the line's server dies, the line goes to the next one,
+// and with it what it is told.
+func TestSubscriptionsFollowTheLine(t *testing.T) {
+	t.Parallel()
+	w := ways[0]
+	c := kamailio.Config{Presence: true, MaxExpires: 12 * time.Second}
+	first, second := newSite(t, c, domain), newSite(t, c, domain)
+	names := dnsmasq.Start(t, dnsmasq.Config{
+		Hosts: map[string][]netip.Addr{"first.test": {loopback4}, "second.test": {loopback4}},
+		Services: map[string][]dnsmasq.Service{serviceOf(w): {
+			{Target: "first.test", Port: portOf(first, w), Priority: 10}, {Target: "second.test", Port: portOf(second, w), Priority: 20},
+		}},
+	})
+	a := located(t, names, map[string]string{"alice.xml": byDomain(w, "alice", voicemail, blf("bob"))})
+	a.awaitLine("alice", "registered")
+	a.awaitMailbox("alice", "is subscribed to", func(m mwiStatus) bool { return m.Subscription != nil && isActive(*m.Subscription) })
+	must(t, first.Stop())
+	began := time.Now()
+	eventually(t, "the second server tells of the mailbox", func() (bool, string) {
+		if err := second.PublishMailbox(t.Context(), "alice@"+domain, "Messages-Waiting: yes", "Voice-Message: 3/0"); err != nil {
+			return false, err.Error()
+		}
+		l := a.line("alice")
+		return l.MWI != nil && l.MWI.NewMessages == 3 && strings.HasPrefix(l.Server, second.Addr().String()), pretty(l)
+	})
+	a.awaitWatched("alice", "bob", "is watched there", func(w watchedStatus) bool { return isActive(w.Subscription) })
+	outcome(t, "kamailio+dnsmasq", "bindings of 12 s: the lamp is lit by the second server %s after the first died", ms(time.Since(began)))
 }

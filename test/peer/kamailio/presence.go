@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// PublishMailbox tells those who subscribed to user's mailbox what is in it (PUBLISH,
-// RFC 3903, as a voicemail server sends it). lines are of a message summary
+// PublishMailbox tells those who subscribed to a mailbox what is in it (PUBLISH, RFC
+// 3903, as a voicemail server sends it): that of a user at the registrar's address, or
+// of user@domain. lines are of a message summary
 // (RFC 3842 §5.2): "Messages-Waiting: yes", "Voice-Message: 1/0".
 func (r *Registrar) PublishMailbox(ctx context.Context, user string, lines ...string) error {
 	body := strings.Join(append(lines, ""), "\r\n")
@@ -24,7 +25,10 @@ func (r *Registrar) publish(ctx context.Context, user, event, mediaType, body st
 	}
 	defer conn.Close()
 	id := fmt.Sprintf("%s-%d", strings.ReplaceAll(conn.LocalAddr().String(), ":", "-"), time.Now().UnixNano())
-	aor := fmt.Sprintf("sip:%s@%s", user, r.Addr())
+	if !strings.Contains(user, "@") {
+		user += "@" + r.Addr().String()
+	}
+	aor := "sip:" + user
 	request := strings.Join([]string{
 		"PUBLISH " + aor + " SIP/2.0",
 		fmt.Sprintf("Via: SIP/2.0/UDP %s;branch=z9hG4bK%s;rport", conn.LocalAddr(), id),
