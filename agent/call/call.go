@@ -219,6 +219,7 @@ func (c *call) established() {
 	c.guardLoss()
 	c.audio.session.Answered()
 	c.state(Established)
+	c.takePlace()
 }
 
 // end ends the call; the first reason given stays.

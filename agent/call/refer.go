@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 
-	"github.com/softphone-operator/softphone-operator/agent/media"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -126,113 +123,6 @@ func (c *call) depth() int {
 	return c.attempt.dial.errand.depth
 }
 
-// referTo is where a REFER leads.
-type referTo struct {
-	uri      sip.Uri // without headers and method
-	replaces *replaced
-}
-
-// errNoCall says that a REFER asks for something else than a call.
-var errNoCall = errors.New("it asks for something else than a call")
-
-// parseReferTo reads Refer-To. Of the headers that its URI names only Replaces
-// counts: the others would add to our request whatever they say.
-func parseReferTo(value string) (referTo, error) {
-	var to referTo
-	params := sip.NewParams()
-	if _, err := sip.ParseAddressValue(value, &to.uri, &params); err != nil {
-		return to, err
-	}
-	u := &to.uri
-	if strings.EqualFold(u.Scheme, "tel") {
-		return to, nil
-	}
-	if !isSIP(*u) || u.Wildcard {
-		return to, fmt.Errorf("%w: %s:", errNoCall, clip(u.Scheme))
-	}
-	for _, method := range []string{param(u.UriParams, "method"), param(params, "method")} {
-		if method != "" && !strings.EqualFold(method, string(sip.INVITE)) {
-			return to, fmt.Errorf("%w: %s", errNoCall, clip(method))
-		}
-	}
-	for _, h := range u.Headers {
-		if !strings.EqualFold(h.K, "Replaces") {
-			continue
-		}
-		text, err := url.PathUnescape(h.V)
-		if err != nil {
-			return to, errReplaces
-		}
-		r, err := parseReplaces(text)
-		if err != nil || to.replaces != nil {
-			return to, errReplaces
-		}
-		to.replaces = &r
-	}
-	u.Headers, u.Password = nil, ""
-	u.UriParams = slices.DeleteFunc(u.UriParams, func(p sip.HeaderKV) bool { return strings.EqualFold(p.K, "method") })
-	return to, nil
-}
-
-// errand is what a call is placed for: somebody else's REFER.
-type errand struct {
-	call       string // whose other side asked
-	referredBy string // who that says to be; "" = it does not
-	replaces   *replaced
-	depth      int
-	source     media.Source
-	follow     func(Record)
-}
-
-// errand makes a REFER a call to place. It sends what this one does, and is to last
-// as long; whether it may be placed is for the rules of every call.
-func (c *call) errand(to referTo, req *sip.Request) Dial {
-	e := &errand{call: c.rec.ID, replaces: to.replaces, depth: c.depth() + 1, source: c.audio.source}
-	if by := valuesIn(req, "Referred-By", "b"); len(by) == 1 && checkHeader("Referred-By", by[0]) == nil {
-		e.referredBy = by[0]
-	}
-	d := Dial{To: to.uri.String(), errand: e}
-	if c.attempt != nil {
-		d.Seconds = c.attempt.dial.Seconds
-	}
-	return d
-}
-
-// run puts into a call what it is placed for.
-func (e *errand) prepare(c *call) {
-	if e == nil {
-		return
-	}
-	c.audio.source = e.source
-	c.rec.ReferredBy = e.call
-	step := "referred: the other side of call " + e.call + " asks for it"
-	if e.replaces != nil {
-		step += ", in the place of another call there"
-	}
-	c.rec.Treatment = append(c.rec.Treatment, step)
-}
-
-// head adds to the INVITE what the REFER said of it.
-func (e *errand) head(req *sip.Request) {
-	if e == nil {
-		return
-	}
-	if e.referredBy != "" {
-		setHeader(req, "Referred-By", e.referredBy)
-	}
-	if e.replaces != nil {
-		setHeader(req, "Replaces", e.replaces.String())
-		setHeader(req, "Require", "replaces") // or it would ring beside the call it is for (RFC 3891 §6.1)
-	}
-}
-
-// tell passes on what became of the call.
-func (e *errand) tell(r Record) {
-	if e != nil && e.follow != nil {
-		e.follow(r)
-	}
-}
-
 // follower takes what becomes of the call that was placed for a REFER; that call's
 // goroutine calls it.
 func (c *call) follower(r *referral) func(Record) {
@@ -245,28 +135,6 @@ func (c *call) follower(r *referral) func(Record) {
 		told = code
 		c.box.post(func() { c.follow(r, code, reason) })
 	}
-}
-
-// outcomeOf is how far a call is, as the response to its INVITE says it.
-func outcomeOf(r Record) (code int, reason string) {
-	switch {
-	case !r.AnsweredAt.IsZero():
-		code = 200
-	case r.State == Early:
-		code = 183
-	case r.State == Ringing:
-		code = 180
-	case r.State != Ended:
-		code = 100
-	case r.End.Code < 300:
-		code = 488 // answered, but with nothing we could use
-	default:
-		code = r.End.Code
-		if said, ok := strings.CutPrefix(r.End.Reason, strconv.Itoa(code)+" "); ok && r.End.By == Remote {
-			return code, said
-		}
-	}
-	return code, phraseOf(code)
 }
 
 // follow takes how far the call is that was placed for a REFER.
@@ -318,95 +186,4 @@ func refusalOf(err error) int {
 		return 603
 	}
 	return 480
-}
-
-// notify tells the sender of a REFER how far it is, one NOTIFY at a time; the last
-// says that it was.
-func (c *call) notify(r *referral) {
-	switch {
-	case !r.accepted || r.busy:
-		return
-	case r.quiet && r.code >= 200:
-		c.followed(r)
-		return
-	case r.quiet || !r.due:
-		return
-	}
-	code, left := r.code, int(time.Until(r.until)/time.Second)
-	state := fmt.Sprintf("active;expires=%d", max(left, 0))
-	if code >= 200 {
-		state = "terminated;reason=noresource"
-	}
-	r.due, r.busy = false, true
-	c.inform(r, state, fragment(code, r.reason), func(res *sip.Response, _ error) {
-		r.busy = false
-		// "If the NOTIFY request fails … the notifier MUST remove the subscription"
-		// (RFC 6665 §4.2.2).
-		r.quiet = r.quiet || code >= 200 || res == nil || !res.IsSuccess()
-		c.notify(r)
-	})
-}
-
-// inform sends a NOTIFY.
-func (c *call) inform(r *referral, state string, body []byte, done func(*sip.Response, error)) {
-	req := r.dialog.request(sip.NOTIFY)
-	if contact, err := c.contactTo(r.dialog); err == nil {
-		req.AppendHeader(&sip.ContactHeader{Address: contact})
-	}
-	req.AppendHeader(eventNamed(eventRefer, r.event))
-	req.AppendHeader(sip.NewHeader("Subscription-State", state))
-	contentType := sip.ContentTypeHeader(mediaSIPFrag + ";version=2.0")
-	req.AppendHeader(&contentType)
-	req.SetBody(body)
-	c.ask(r.dialog, req, done)
-}
-
-// contactTo is our Contact in requests within a dialog.
-func (c *call) contactTo(d *dialog) (sip.Uri, error) {
-	to, err := c.destination(d.hop(), d.peer)
-	if err != nil {
-		return sip.Uri{}, err
-	}
-	contact, _, err := c.contact(to.Addr)
-	return contact, err
-}
-
-// followed is the end of a REFER: its sender knows, or does not want to.
-func (c *call) followed(r *referral) {
-	if c.transfers.following == r {
-		c.transfers.following = nil
-		c.open--
-	}
-}
-
-// resubscribed answers a SUBSCRIBE within the dialog: the sender of a REFER may ask
-// for its NOTIFYs for longer, or for none (RFC 3515 §2.4.4). There are no other
-// subscriptions within calls.
-func (c *call) resubscribed(req *sip.Request) *sip.Response {
-	name, id := eventOf(req)
-	r := c.transfers.following
-	switch {
-	case name != eventRefer:
-		return reply(req, 489, sip.NewHeader("Allow-Events", eventRefer))
-	case r == nil || !r.accepted || r.quiet || id != r.event && id != "":
-		return reply(req, 403) // "a SUBSCRIBE … that would create one SHOULD be refused"
-	}
-	left := int(time.Until(r.until) / time.Second)
-	if seconds, err := strconv.Atoi(valueIn(req, "Expires", "")); err == nil && seconds >= 0 {
-		left = min(left, seconds)
-	}
-	res := reply(req, 200, sip.NewHeader("Expires", strconv.Itoa(max(left, 0))))
-	if contact, _, err := c.contact(sourceOf(req)); err == nil {
-		res.AppendHeader(&sip.ContactHeader{Address: contact})
-	}
-	if left > 0 {
-		r.due = true
-		c.box.post(func() { c.notify(r) })
-		return res
-	}
-	r.quiet = true
-	c.box.post(func() {
-		c.inform(r, "terminated;reason=timeout", fragment(r.code, r.reason), func(*sip.Response, error) { c.notify(r) })
-	})
-	return res
 }

@@ -198,17 +198,21 @@ func (c *call) asksToEnd() time.Time {
 }
 
 // inherit answers for the call that is replaced; if that fails, it stays as it is.
-func (c *call) inherit() {
-	c.invited(treatment.Decision{Action: treatment.Answer})
-	if c.rec.State != Established {
+func (c *call) inherit() { c.invited(treatment.Decision{Action: treatment.Answer}) }
+
+// takePlace ends the call that this one replaces, now that it is answered.
+func (c *call) takePlace() {
+	h := c.heir
+	if h == nil {
 		return
 	}
-	if h := c.heir; !h.until.IsZero() {
+	c.heir = nil
+	if !h.until.IsZero() {
 		c.alarms.set(alarmHangup, time.Until(h.until))
 	}
 	why := "replaced by call " + c.rec.ID
-	c.heir.of.box.post(func() {
-		c.heir.of.hangup(goodbye{End: End{Code: 487, Reason: why, By: Remote}, header: reasonHeader(200, "Replaced")})
+	h.of.box.post(func() {
+		h.of.hangup(goodbye{End: End{Code: 487, Reason: why, By: Remote}, header: reasonHeader(200, "Replaced")})
 	})
 }
 

@@ -79,9 +79,9 @@ func (t *TransferStatus) reached(code int, reason string) {
 
 // asking is a REFER of ours and what we hear of it.
 type asking struct {
-	first    uint32 // the CSeq it was sent with; NOTIFYs may name a later one
-	instead  *Counterpart // the call whose place is taken; nil = none
-	held     bool         // the call is held for it, and resumed when it fails
+	first   uint32       // the CSeq it was sent with; NOTIFYs may name a later one
+	instead *Counterpart // the call whose place is taken; nil = none
+	held    bool         // the call is held for it, and resumed when it fails
 }
 
 // Transfer asks the other side of a call to call somebody else; the call's record
