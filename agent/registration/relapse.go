@@ -26,16 +26,19 @@ type relapse struct {
 	probing bool
 }
 
-// Pauses between two attempts while lines with proven credentials are held: the
-// first takes half of the refusals that a minute may have. They end sooner than
-// those of others, since lines that are right may be among the held.
+// mostProvenPause bounds the pause between two attempts while lines with proven
+// credentials are held.
 const mostProvenPause = 30 * time.Second
 
 // relapseAge is how long after the last attempt trouble is the same, or is still
 // remembered.
 const relapseAge = time.Hour
 
-func firstProvenPause(most int) time.Duration {
+// provenPause is that pause: all of them together take half of the refusals that a
+// minute may have. It stays the same however many are refused, since lines that are
+// right may be among the held, each line is held no more once it was refused, and so
+// each has its turn within a known time: n lines in n pauses.
+func provenPause(most int) time.Duration {
 	return min(2*refusalAge/time.Duration(most), mostProvenPause)
 }
 
@@ -88,7 +91,7 @@ func (r *relapse) end(now time.Time, a applicant, how result, probe bool, most i
 		}
 		r.refuse(now, a.line, most)
 		if probe {
-			r.hold(now, min(r.pause*3/2, mostProvenPause))
+			r.hold(now, provenPause(most))
 		}
 	case undecided:
 		if probe {
@@ -115,7 +118,7 @@ func (r *relapse) refuse(now time.Time, line *Registration, most int) {
 		r.since = r.refusals[0].at
 	}
 	r.open, r.count = true, len(r.refusals)
-	r.hold(now, firstProvenPause(most))
+	r.hold(now, provenPause(most))
 }
 
 func (r *relapse) hold(now time.Time, pause time.Duration) {
@@ -125,7 +128,7 @@ func (r *relapse) hold(now time.Time, pause time.Duration) {
 // until is when a line that is held may ask again.
 func (r *relapse) until(now time.Time) time.Time {
 	if r.probing || !r.next.After(now) {
-		return now.Add(min(r.pause*3/2, mostProvenPause))
+		return now.Add(r.pause)
 	}
 	return r.next
 }

@@ -212,6 +212,7 @@ func TestAFlowIsKeptAlive(t *testing.T) {
 		if n := len(b.ep.keepalives); n != 0 {
 			t.Errorf("%d keepalives that need no answer", n)
 		}
+		b.ep.set(func(f *fakeEndpoint) { f.answers = false })
 		before := len(b.g.received())
 		b.ep.lose(errors.New("no answer to a keepalive"))
 		b.after(mostLostWait)
@@ -219,8 +220,7 @@ func TestAFlowIsKeptAlive(t *testing.T) {
 		if n := len(b.g.received()) - before; n != 1 {
 			t.Errorf("%d REGISTERs for the flow", n)
 		}
-		// The next one is never any good.
-		b.ep.set(func(f *fakeEndpoint) { f.answers = false })
+		// This one is never any good.
 		before = len(b.g.received())
 		b.ep.lose(errors.New("reset by peer"))
 		b.after(29 * time.Second)
