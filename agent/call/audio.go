@@ -73,7 +73,7 @@ func capabilities(a *account.Account, network delivery.NetworkType) sdp.Capabili
 func (a *audio) acceptable(offer []byte) error {
 	d, err := sdp.Parse(offer)
 	if err != nil {
-		return fmt.Errorf("offer: %w", err)
+		return fmt.Errorf("%w: %w", sdp.ErrNotAcceptable, err)
 	}
 	caps := a.caps
 	caps.Addr, caps.Port = netip.IPv4Unspecified(), 9 // the discard port stands for any
@@ -117,7 +117,7 @@ func (a *audio) offer() []byte {
 func (a *audio) answer(offer []byte) ([]byte, error) {
 	theirs, err := sdp.Parse(offer)
 	if err != nil {
-		return nil, fmt.Errorf("offer: %w", err)
+		return nil, fmt.Errorf("%w: %w", sdp.ErrNotAcceptable, err)
 	}
 	ours, agreed, err := sdp.Answer(theirs, a.caps, a.origin)
 	if err != nil {

@@ -106,8 +106,17 @@ func sdpOf(m interface {
 	Body() []byte
 	ContentType() *sip.ContentTypeHeader
 }) []byte {
-	if body, t := bodyOf(m); t == mediaSDP {
+	body, t := bodyOf(m)
+	switch t {
+	case mediaSDP:
 		return body
+	case mediaMixed:
+		all, _ := parts(m)
+		for _, p := range all {
+			if p.kind == mediaSDP {
+				return p.body
+			}
+		}
 	}
 	return nil
 }

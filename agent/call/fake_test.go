@@ -584,7 +584,9 @@ func (x *serverTx) OnTerminate(f sip.FnTxTerminate) bool {
 func (x *serverTx) Terminate() {}
 
 // cancel does what sipgo does with a CANCEL.
-func (x *serverTx) cancel() {
+func (x *serverTx) cancel() { x.cancelWith(nil) }
+
+func (x *serverTx) cancelWith(cancel *sip.Request) {
 	x.mu.Lock()
 	var fs []sip.FnTxCancel
 	if x.final == 0 {
@@ -595,7 +597,7 @@ func (x *serverTx) cancel() {
 	}
 	x.mu.Unlock()
 	for _, f := range fs {
-		f(nil)
+		f(cancel)
 	}
 	synctest.Wait()
 }

@@ -108,7 +108,7 @@ func (c *call) accept(i *invitation, contact sip.Uri) (int, error) {
 		}
 		return 500, err
 	}
-	res := reply(i.req, 200, append(c.capable(), &sip.ContactHeader{Address: contact})...)
+	res := reply(i.req, 200, append(able(c.opts), &sip.ContactHeader{Address: contact})...)
 	if i.first {
 		c.addRuleHeaders(res, c.respondWith)
 	}
@@ -139,12 +139,16 @@ func (c *call) refuse(code int, why error) {
 	if code == 488 {
 		by = Policy
 	}
-	c.reject(End{Code: code, Reason: statusLine(code, ""), By: by})
+	var headers []sip.Header
+	if code == 488 {
+		headers = warning(why)
+	}
+	c.reject(End{Code: code, Reason: statusLine(code, ""), By: by}, headers...)
 }
 
 // reject answers the INVITE with the end's code and ends the call.
-func (c *call) reject(e End) {
-	if !c.invite.respond(reply(c.invite.req, e.Code)) && c.invite.cancelled.Load() {
+func (c *call) reject(e End, headers ...sip.Header) {
+	if !c.invite.respond(reply(c.invite.req, e.Code, headers...)) && c.invite.cancelled.Load() {
 		return // what cancelled ends the call
 	}
 	c.end(e)
@@ -162,7 +166,11 @@ func (c *call) cancelled(i *invitation) {
 	}
 	i.final = 487
 	if i.first {
-		c.end(End{Code: 487, Reason: "cancelled by the caller", By: Remote})
+		reason := "cancelled by the caller"
+		if why := i.why.Load(); why != nil {
+			reason += " (" + *why + ")"
+		}
+		c.end(End{Code: 487, Reason: reason, By: Remote})
 	}
 }
 
@@ -219,7 +227,8 @@ func (c *call) answered(m interface {
 func (c *call) noACK() {
 	c.invite.owed = false
 	c.alarms.stop(alarmRetransmit)
-	g := goodbye{End: End{Reason: fmt.Sprintf("no ACK within %v", short(giveUp)), By: Timeout}}
+	why := fmt.Sprintf("no ACK within %v", short(giveUp))
+	g := goodbye{End: End{Reason: why, By: Timeout}, header: reasonHeader(408, why)}
 	if c.leaving != nil {
 		g = *c.leaving
 	}

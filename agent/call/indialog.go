@@ -57,7 +57,7 @@ func (c *call) within(d *dialog, req *sip.Request, tx sip.ServerTransaction) *si
 	case sip.INFO:
 		return c.informed(req)
 	case sip.OPTIONS:
-		return reply(req, 200, c.capable()...)
+		return reply(req, 200, append(able(c.opts), sip.NewHeader("Accept-Language", "en"))...)
 	case sip.MESSAGE:
 		return c.set.texted(req, c.opts, c.rec.ID)
 	}
@@ -116,7 +116,11 @@ func (c *call) reinvited(req *sip.Request, tx sip.ServerTransaction) *sip.Respon
 	c.watch(i)
 	if code, err := c.accept(i, contact); err != nil {
 		c.log.Info("re-INVITE refused", "code", code, "error", err)
-		i.respond(reply(req, code)) // "the session parameters MUST remain unchanged" (§14.1)
+		res := reply(req, code) // "the session parameters MUST remain unchanged" (§14.1)
+		if code == 488 {
+			res = reply(req, code, warning(err)...)
+		}
+		i.respond(res)
 		return nil
 	}
 	if !i.owed {
@@ -142,13 +146,13 @@ func (c *call) updated(req *sip.Request) *sip.Response {
 	if err != nil {
 		return reply(req, 500)
 	}
-	res := reply(req, 200, append(c.capable(), &sip.ContactHeader{Address: contact})...)
+	res := reply(req, 200, append(able(c.opts), &sip.ContactHeader{Address: contact})...)
 	if offer := sdpOf(req); offer != nil {
 		body, err := c.audio.answer(offer)
 		if err != nil {
 			c.log.Info("UPDATE refused", "error", err)
 			if errors.Is(err, sdp.ErrNotAcceptable) {
-				return reply(req, 488)
+				return reply(req, 488, warning(err)...)
 			}
 			return reply(req, 500)
 		}
@@ -183,6 +187,9 @@ const (
 
 // informed answers an INFO; digits in it are noted.
 func (c *call) informed(req *sip.Request) *sip.Response {
+	if req.GetHeader("Info-Package") != nil {
+		return reply(req, 469, sip.NewHeader("Recv-Info", "")) // we know of none (RFC 6086 §4.2.2)
+	}
 	if res := screenBody(req, mediaDTMFRelay, mediaDTMF); res != nil {
 		return res
 	}

@@ -18,9 +18,10 @@ import (
 type invitation struct {
 	req       *sip.Request
 	tx        sip.ServerTransaction
-	first     bool        // it made the dialog
-	cancelled atomic.Bool // set by the transaction, in its own time
-	final     int         // final response given; 0 = none yet
+	first     bool                   // it made the dialog
+	cancelled atomic.Bool            // set by the transaction, in its own time
+	why       atomic.Pointer[string] // the CANCEL's Reason
+	final     int                    // final response given; 0 = none yet
 	ok        *sip.Response
 	interval  time.Duration
 	owed      bool // a 2xx without its ACK
@@ -30,7 +31,13 @@ type invitation struct {
 // watch calls f when the INVITE is cancelled or its transaction is lost before
 // a final response. f is called from the transaction: it must only post.
 func (i *invitation) watch(cancelled, lost func()) {
-	alive := i.tx.OnCancel(func(*sip.Request) {
+	alive := i.tx.OnCancel(func(cancel *sip.Request) {
+		if cancel != nil {
+			if h := cancel.GetHeader("Reason"); h != nil {
+				why := clip(printable(h.Value()))
+				i.why.Store(&why)
+			}
+		}
 		i.cancelled.Store(true)
 		cancelled()
 	})

@@ -179,11 +179,12 @@ func TestRefusalsArriveAsWhatTheyAre(t *testing.T) {
 		to     string
 		want   string
 	}{
-		"nobody answers":  {func(o *call.Options) { o.NoAnswer = 300 * time.Millisecond }, "bob", "480 Temporarily Unavailable"},
-		"forwarded":       {func(o *call.Options) { o.Account.ForwardingEnabled, o.Account.ForwardingNumber = true, "carol" }, "bob", "302 Moved Temporarily"},
-		"off":             {func(o *call.Options) { o.Account.ICM = "off" }, "bob", "480 Temporarily Unavailable"},
-		"no common codec": {func(o *call.Options) { o.Account.CodecOrder = nil }, "bob", "488 Not Acceptable Here"},
-		"unknown":         {nil, "nobody", "404 Not Found"},
+		"nobody answers": {func(o *call.Options) { o.NoAnswer = 300 * time.Millisecond }, "bob", "480 Temporarily Unavailable"},
+		"forwarded":      {func(o *call.Options) { o.Account.ForwardingEnabled, o.Account.ForwardingNumber = true, "carol" }, "bob", "302 Moved Temporarily"},
+		"off":            {func(o *call.Options) { o.Account.ICM = "off" }, "bob", "480 Temporarily Unavailable"},
+		"no common codec": {func(o *call.Options) { o.Account.CodecOrder = nil }, "bob",
+			`488 Not Acceptable Here (warning: 305 softphone "codecs PCMU/8000, PCMA/8000, telephone-event/8000…)`},
+		"unknown": {nil, "nobody", "404 Not Found"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			_, alice, _ := pair(t, c.change)

@@ -26,7 +26,7 @@ func (s *Set) HandleRequest(req *sip.Request, tx sip.ServerTransaction) {
 	case req.IsAck():
 		// An ACK to nothing has no answer.
 	case req.Method == sip.OPTIONS:
-		s.respond(tx, reply(req, 200, s.capable()...))
+		s.respond(tx, s.queried(req))
 	case req.Method == sip.MESSAGE:
 		s.respond(tx, s.texted(req, s.options(), ""))
 	case slices.Contains([]sip.RequestMethod{sip.BYE, sip.CANCEL, sip.INFO, sip.UPDATE, sip.PRACK}, req.Method):
@@ -92,7 +92,7 @@ func (s *Set) admit(req *sip.Request) (*call, treatment.Decision) {
 	}
 	caller := callerOf(req, s.opts.Account.RemoteContact)
 	c := newCall(s, s.opts, In, caller.uri)
-	decision := treatment.Decide(s.gather(req, caller))
+	decision := treatment.Decide(s.gather(req, caller, s.arrived()))
 	c.rec.CallID, c.rec.Treatment, c.inviteKey = key.callID, decision.Steps, key
 	c.rec.Remote, c.rec.RemoteName, c.rec.Anonymous = caller.shown(decision.Caller), caller.name, caller.anonymous
 	c.rec.RecordCall = decision.Record
@@ -103,14 +103,20 @@ func (s *Set) admit(req *sip.Request) (*call, treatment.Decision) {
 	return c, decision
 }
 
-// gather collects what a decision on a new call looks at. The set is locked.
-func (s *Set) gather(req *sip.Request, caller identity) treatment.Input {
-	o, a, now := s.opts, s.opts.Account, time.Now()
+// arrived counts the calls of the last second, and a new one. The set is locked.
+func (s *Set) arrived() int {
+	now := time.Now()
 	s.arrivals = slices.DeleteFunc(s.arrivals, func(t time.Time) bool { return now.Sub(t) >= time.Second })
 	newCalls := len(s.arrivals) + 1
-	if newCalls <= o.Caps.NewPerSecond {
+	if newCalls <= s.opts.Caps.NewPerSecond {
 		s.arrivals = append(s.arrivals, now) // refused ones do not count, or a flood would keep everybody out
 	}
+	return newCalls
+}
+
+// gather collects what a decision on a new call looks at. The set is locked.
+func (s *Set) gather(req *sip.Request, caller identity, newCalls int) treatment.Input {
+	o, a, now := s.opts, s.opts.Account, time.Now()
 	in := treatment.Input{
 		Draining:    s.closed || !s.refuse.IsZero() && !now.Before(s.refuse),
 		IncomingOff: a.ICM == "off" || (a.ICM == "auto" || a.ICM == "") && o.IncomingMode == "off",
@@ -159,12 +165,6 @@ func (s *Set) turnAway(c *call, req *sip.Request, tx sip.ServerTransaction, d tr
 		s.mu.Unlock()
 	}
 	c.changed()
-}
-
-// capable are the headers that tell what a line can do (RFC 3261 §11.2).
-func (s *Set) capable() []sip.Header {
-	o := s.options()
-	return []sip.Header{list("Allow", allow(o)), list("Supported", supported(o)), sip.NewHeader("Accept", mediaSDP)}
 }
 
 func (s *Set) respond(tx sip.ServerTransaction, res *sip.Response) {

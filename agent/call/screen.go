@@ -17,6 +17,9 @@ func screen(req *sip.Request, supported []string) *sip.Response {
 	if res := screenBody(req, mediaSDP); res != nil {
 		return res
 	}
+	if unwanted(req) {
+		return reply(req, 406, sip.NewHeader("Accept", mediaSDP))
+	}
 	if req.IsInvite() && first(req, "Contact") == nil {
 		// Nobody could reach the caller within the dialog (§8.1.1.8).
 		return badRequest(req, "Missing Contact")
@@ -48,16 +51,35 @@ func required(req *sip.Request, supported []string) []string {
 // screenBody refuses bodies of other types, and encoded ones (§8.2.3).
 func screenBody(req *sip.Request, types ...string) *sip.Response {
 	body, is := bodyOf(req)
-	if len(body) == 0 {
+	switch {
+	case len(body) == 0:
 		return nil
+	case len(body) > mostBody:
+		return reply(req, 413)
 	}
 	if h := req.GetHeader("Content-Encoding"); h != nil && !strings.EqualFold(strings.TrimSpace(h.Value()), "identity") {
 		return reply(req, 415, sip.NewHeader("Accept-Encoding", "identity"))
 	}
-	for _, t := range types {
-		if is == t {
-			return nil
-		}
+	if slices.Contains(types, is) || optional(valueOf(req, "Content-Disposition")) {
+		return nil
+	}
+	if is == mediaMixed {
+		return screenParts(req, types)
 	}
 	return reply(req, 415, list("Accept", types))
+}
+
+// screenParts refuses a body of several parts one of which has to be understood and is
+// not.
+func screenParts(req *sip.Request, types []string) *sip.Response {
+	all, err := parts(req)
+	if err != nil {
+		return badRequest(req, "Malformed multipart body")
+	}
+	for _, p := range all {
+		if !p.optional && !slices.Contains(types, p.kind) {
+			return reply(req, 415, list("Accept", append(slices.Clone(types), mediaMixed)))
+		}
+	}
+	return nil
 }

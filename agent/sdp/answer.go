@@ -13,7 +13,7 @@ import (
 func Answer(offer *Description, c Capabilities, o Origin) (*Description, Negotiated, error) {
 	taken := offer.choose(c)
 	if taken < 0 {
-		return nil, Negotiated{}, fmt.Errorf("%w: %s", ErrNotAcceptable, offer.complaint(c))
+		return nil, Negotiated{}, fmt.Errorf("%w: %w", ErrNotAcceptable, offer.complaint(c))
 	}
 	n, err := offer.negotiate(&offer.Media[taken], c)
 	if err != nil {
@@ -88,15 +88,15 @@ func refuse(m *Media) Media {
 }
 
 // complaint says in one line why nothing in an offer can be taken.
-func (d *Description) complaint(c Capabilities) string {
+func (d *Description) complaint(c Capabilities) unacceptable {
 	i := d.audio()
 	if i < 0 {
-		return "no audio is offered"
+		return unacceptable{warnNoMedia, "no audio is offered"}
 	}
 	if len(common(d.Media[i].formats(nil), c.Codecs, false)) > 0 {
-		return c.Protect.complaint(&d.Media[i])
+		return unacceptable{warnTransport, c.Protect.complaint(&d.Media[i])}
 	}
-	return fmt.Sprintf("codecs %s are offered, %s are spoken", list(d.Media[i].formats(nil)), list(c.Codecs))
+	return unacceptable{warnFormat, fmt.Sprintf("codecs %s are offered, %s are spoken", list(d.Media[i].formats(nil)), list(c.Codecs))}
 }
 
 func list(formats []codec.Format) string {

@@ -28,7 +28,8 @@ type Line interface {
 	AOR() (user, host string)
 }
 
-// Capable is a Line that knows what it handles; OPTIONS, 405 and 420 tell it.
+// Capable is a Line that knows what it handles; 405 and 420 tell it. It answers OPTIONS
+// by itself, as what else it would say to an INVITE belongs to that (RFC 3261 §11.2).
 type Capable interface {
 	Allow() []sip.RequestMethod // e.g. with MESSAGE when the account allows it
 	Supported() []string        // option tags

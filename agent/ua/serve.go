@@ -55,7 +55,8 @@ func (e *Endpoint) route(req *sip.Request, tx *serverTx) {
 		return
 	}
 	allow, supported := e.cfg.Allow, []string(nil)
-	if c, ok := l.(Capable); ok {
+	c, capable := l.(Capable)
+	if capable {
 		allow, supported = c.Allow(), c.Supported()
 	}
 	switch {
@@ -70,7 +71,7 @@ func (e *Endpoint) route(req *sip.Request, tx *serverTx) {
 		e.answer(req, tx, 405, "Method Not Allowed", list("Allow", allow))
 	case len(unsupported(req, supported)) > 0:
 		e.answer(req, tx, 420, "Bad Extension", list("Unsupported", unsupported(req, supported)))
-	case req.Method == sip.OPTIONS:
+	case req.Method == sip.OPTIONS && !capable:
 		e.answerOptions(req, tx, allow, supported)
 	default:
 		l.HandleRequest(req, tx)

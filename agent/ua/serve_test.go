@@ -157,9 +157,9 @@ func TestLinesSayWhatTheyCan(t *testing.T) {
 		if fmt.Sprint(res.StatusCode) != tt.want {
 			t.Errorf("%s: %d %s, want %s", tt.method, res.StatusCode, res.Reason, tt.want)
 		}
-		if h := res.GetHeader("Supported"); tt.method == "OPTIONS" && (h == nil || h.Value() != "100rel") {
-			t.Errorf("Supported is %v", h)
-		}
+	}
+	if got := line.got(); len(got) == 0 || got[0].Method != sip.OPTIONS {
+		t.Error("the line was not asked what it would say to an INVITE")
 	}
 	// An ACK is never refused.
 	peer.send(e, peer.message("ACK", "sip:k3x@x", "Max-Forwards: 70", "Require: timer"))
@@ -292,5 +292,16 @@ func TestTortureLeavesTheEndpointAlive(t *testing.T) {
 	}
 	if s := e.Stats(); s.Panics != 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestAURIThatIsTooLongIsRefused (RFC 3261 §21.4.12).
+func TestAURIThatIsTooLongIsRefused(t *testing.T) {
+	e, peer := listen(t), newPeer(t)
+	bind(t, e, "k3x", &testLine{})
+	for length, want := range map[int]int{3000: 200, 5000: 414} {
+		if res := peer.ask(e, peer.message("OPTIONS", "sip:k3x@x;p="+strings.Repeat("x", length))); res.StatusCode != want {
+			t.Errorf("a URI of %d bytes: %d, want %d", length, res.StatusCode, want)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package ua
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -70,12 +71,24 @@ func (s *uas) receive(raw []byte, from netip.AddrPort, by *stream) {
 		s.endpoint.count.malformed.Add(1)
 		pass = s.refuseSize
 	}
+	if end := bytes.IndexByte(raw, '\n'); end > mostRequestLine {
+		pass = s.refuseURI
+	}
 	s.match(req, back, pass)
 }
 
 // refuseSize answers a request of which only a part was looked at (RFC 3261 §21.5.7).
 func (s *uas) refuseSize(req *sip.Request, tx *serverTx) {
 	s.endpoint.answer(req, tx, 513, "Message Too Large")
+}
+
+// mostRequestLine is more than any URI takes that makes sense.
+const mostRequestLine = 4096
+
+// refuseURI answers a request whose URI is longer than we care to interpret (RFC 3261
+// §21.4.12).
+func (s *uas) refuseURI(req *sip.Request, tx *serverTx) {
+	s.endpoint.answer(req, tx, 414, "Request-URI Too Long")
 }
 
 // match finds the transaction a request belongs to, or makes one and passes it on.
