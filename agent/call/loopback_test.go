@@ -36,8 +36,13 @@ func (p *phone) Supported() []string           { return p.set.Supported() }
 
 func newPhone(t *testing.T, p *proxy, user string, change func(*call.Options)) *phone {
 	t.Helper()
+	return newPhoneAt(t, p, netip.MustParseAddr("127.0.0.1"), user, change)
+}
+
+func newPhoneAt(t *testing.T, p *proxy, local netip.Addr, user string, change func(*call.Options)) *phone {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(&testWriter{t: t}, &slog.HandlerOptions{Level: slog.LevelDebug})).With("phone", user)
-	ep, err := ua.Listen(ua.Config{Bind: netip.MustParseAddrPort("127.0.0.1:0"), Log: log})
+	ep, err := ua.Listen(ua.Config{Bind: netip.AddrPortFrom(local, 0), Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +65,7 @@ func newPhone(t *testing.T, p *proxy, user string, change func(*call.Options)) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.register(user, "secret-"+user, contact, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(ep.Port())))
+	p.register(user, "secret-"+user, contact, netip.AddrPortFrom(local, uint16(ep.Port())))
 	t.Cleanup(func() {
 		ph.set.Close("test over")
 		unbind()

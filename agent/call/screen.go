@@ -20,11 +20,17 @@ func screen(req *sip.Request, supported []string) *sip.Response {
 	if unwanted(req) {
 		return reply(req, 406, sip.NewHeader("Accept", mediaSDP))
 	}
-	if req.IsInvite() && first(req, "Contact") == nil {
+	if req.IsInvite() && first(req, "Contact") == nil && !isOlder(req) {
 		// Nobody could reach the caller within the dialog (§8.1.1.8).
 		return badRequest(req, "Missing Contact")
 	}
 	return screenTimer(req)
+}
+
+// isOlder tells a peer of RFC 2543 by its branch: it may be reached by its From.
+func isOlder(req *sip.Request) bool {
+	via := req.Via()
+	return via != nil && !strings.HasPrefix(via.Params.GetOr("branch", ""), sip.RFC3261BranchMagicCookie)
 }
 
 // badRequest says what is wrong (§21.4.1).

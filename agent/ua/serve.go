@@ -138,7 +138,7 @@ func inspect(req *sip.Request) (code int, reason string) {
 		return 400, "Missing To"
 	case from == nil:
 		return 400, "Missing From"
-	case !from.Params.Has("tag"):
+	case !from.Params.Has("tag") && !isOlder(req):
 		return 400, "Missing From tag"
 	case req.CallID() == nil:
 		return 400, "Missing Call-ID"
@@ -147,7 +147,25 @@ func inspect(req *sip.Request) (code int, reason string) {
 	case !strings.EqualFold(strings.TrimSpace(string(cseq.MethodName)), string(req.Method)):
 		return 400, "CSeq method does not match"
 	}
+	for _, name := range single {
+		if len(req.GetHeaders(name)) > 1 {
+			return 400, "More than one " + name
+		}
+	}
 	return 0, ""
+}
+
+// single are headers whose value would be anybody's guess were there two (§7.3.1,
+// RFC 4475 §3.3.8 and §3.3.9).
+var single = []string{"To", "From", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type"}
+
+// isOlder tells a peer of RFC 2543 by its branch; it owes us less (RFC 4475 §3.4.1).
+func isOlder(req *sip.Request) bool {
+	branch := ""
+	if via := req.Via(); via != nil {
+		branch, _ = via.Params.Get("branch")
+	}
+	return !strings.HasPrefix(branch, sip.RFC3261BranchMagicCookie)
 }
 
 func inDialog(req *sip.Request) bool { return req.To() != nil && req.To().Params.Has("tag") }

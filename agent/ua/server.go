@@ -48,8 +48,10 @@ func (s *uas) receive(raw []byte, from netip.AddrPort, by *stream) {
 	req, ok := msg.(*sip.Request)
 	if err != nil || !ok || req.Via() == nil {
 		s.endpoint.count.malformed.Add(1)
+		s.refuseUnreadable(raw, from, by, err)
 		return
 	}
+	tidy(req)
 	back := wayBack(req, from, by)
 	if by == nil {
 		req.SetTransport("UDP")
@@ -75,6 +77,28 @@ func (s *uas) receive(raw []byte, from netip.AddrPort, by *stream) {
 		pass = s.refuseURI
 	}
 	s.match(req, back, pass)
+}
+
+// tidy takes the blanks off the parameters that transactions and dialogs are told by:
+// there may be some around ";" and "=" (RFC 3261 §25.1; RFC 4475 §3.1.1.1).
+func tidy(m sip.Message) {
+	for _, h := range m.GetHeaders("Via") {
+		if via, ok := h.(*sip.ViaHeader); ok {
+			trim(via.Params)
+		}
+	}
+	if from := m.From(); from != nil {
+		trim(from.Params)
+	}
+	if to := m.To(); to != nil {
+		trim(to.Params)
+	}
+}
+
+func trim(params sip.HeaderParams) {
+	for i := range params {
+		params[i].K, params[i].V = strings.TrimSpace(params[i].K), strings.TrimSpace(params[i].V)
+	}
 }
 
 // refuseSize answers a request of which only a part was looked at (RFC 3261 §21.5.7).

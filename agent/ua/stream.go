@@ -79,6 +79,7 @@ func (s *stream) read() {
 func (s *stream) advance() (err error) {
 	u, frame, err := s.frames.next()
 	if err != nil {
+		s.owner.endpoint.Guard("stream", func() { s.refuse(err) })
 		return err
 	}
 	s.heard()
@@ -87,6 +88,20 @@ func (s *stream) advance() (err error) {
 	}
 	s.owner.endpoint.Guard("stream", func() { err = s.take(frame) })
 	return err
+}
+
+// refuse answers a request whose end cannot be found, the last of its connection:
+// "respond with a 400 … and close the connection" (RFC 4475 §3.1.2.3).
+func (s *stream) refuse(cause error) {
+	head := s.frames.buf
+	if !errors.Is(cause, errFraming) && !errors.Is(cause, errTooLarge) || isResponse(head) {
+		return
+	}
+	e := s.owner.endpoint
+	if e.admit(head, s.peer) == takeRequest || s.to.Addr.IsValid() {
+		e.count.malformed.Add(1)
+		e.server.refuseUnreadable(head[:min(len(head), mostHeaderBytes)], s.peer, s, cause)
+	}
 }
 
 // take judges a message.

@@ -227,7 +227,8 @@ func TestConnectionsToOurPort(t *testing.T) {
 	for says, row := range map[string]struct{ send, want string }{
 		"a request for a line is answered":              {"OPTIONS sip:contact@a SIP/2.0\r\n" + headers + "Content-Length: 0\r\n\r\n", "SIP/2.0 200"},
 		"one for nobody hears nothing":                  {"OPTIONS sip:1000@a SIP/2.0\r\n" + headers + "Content-Length: 0\r\n\r\n", ""},
-		"a message without length has no answer":        {"OPTIONS sip:contact@a SIP/2.0\r\n" + headers + "\r\n", ""},
+		"a message without length is refused":           {"OPTIONS sip:contact@a SIP/2.0\r\n" + headers + "\r\n", "SIP/2.0 400"},
+		"such a message for nobody hears nothing":       {"OPTIONS sip:1000@a SIP/2.0\r\n" + headers + "\r\n", ""},
 		"what is too large is not read":                 {"OPTIONS sip:contact@a SIP/2.0\r\nContent-Length: 99999999\r\n\r\n", ""},
 		"what is no SIP hears nothing":                  {"GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n", ""},
 		"a request in halves after a CRLF is answered":  {"\r\n", ""},
