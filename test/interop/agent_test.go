@@ -156,7 +156,7 @@ type record struct {
 
 	Transfer             *transferStatus
 	ReferredBy, Replaces string
-	Hold                 string
+	Hold, CallID         string
 }
 
 type status struct {

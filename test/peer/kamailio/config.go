@@ -52,6 +52,9 @@ type Config struct {
 	// for the events message-summary and dialog, and publishes the calls that go
 	// through it. What it holds of subscriptions is gone after a restart.
 	Presence bool
+	// Capture makes it a capture server instead: over UDP it takes copies of SIP messages
+	// (HEP) and nothing else, and logs a line for each.
+	Capture bool
 	// Children is the number of worker processes per transport. Zero: 2.
 	Children int
 	// Extra is put into the configuration verbatim.

@@ -30,10 +30,10 @@ func launch(config, dir, logFile string) (*process.Process, error) {
 	})
 }
 
-// ping sends one OPTIONS request over UDP and waits up to 100 ms for its
+// ping sends one OPTIONS request over a network (udp, tcp) and waits up to 100 ms for its
 // answer.
-func ping(ctx context.Context, to netip.AddrPort) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "udp", to.String())
+func ping(ctx context.Context, network string, to netip.AddrPort) error {
+	conn, err := new(net.Dialer).DialContext(ctx, network, to.String())
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func ping(ctx context.Context, to netip.AddrPort) error {
 	from := conn.LocalAddr()
 	request := strings.Join([]string{
 		"OPTIONS sip:" + to.String() + " SIP/2.0",
-		fmt.Sprintf("Via: SIP/2.0/UDP %s;branch=z9hG4bK-ping;rport", from),
+		fmt.Sprintf("Via: SIP/2.0/%s %s;branch=z9hG4bK-ping;rport", strings.ToUpper(network), from),
 		"Max-Forwards: 1",
 		fmt.Sprintf("From: <sip:ping@%s>;tag=ping", from),
 		"To: <sip:" + to.String() + ">",

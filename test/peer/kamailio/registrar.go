@@ -257,7 +257,11 @@ func (r *Registrar) awaitReady(ctx context.Context) error {
 	retry := time.NewTicker(20 * time.Millisecond)
 	defer retry.Stop()
 	for {
-		err := ping(ctx, r.cfg.Listen)
+		network := "udp"
+		if r.cfg.Capture {
+			network = "tcp"
+		}
+		err := ping(ctx, network, r.cfg.Listen)
 		if err == nil {
 			err = r.call(ctx, nil, "core.version")
 		}

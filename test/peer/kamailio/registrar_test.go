@@ -162,7 +162,7 @@ func TestAPausedRegistrarIsSilentAndAStoppedOneIsGone(t *testing.T) {
 	if err := r.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	if err := ping(t.Context(), r.Addr()); err == nil || !strings.Contains(err.Error(), "timeout") {
+	if err := ping(t.Context(), "udp", r.Addr()); err == nil || !strings.Contains(err.Error(), "timeout") {
 		t.Errorf("a paused registrar should not answer, and its port be open: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -185,7 +185,7 @@ func TestAPausedRegistrarIsSilentAndAStoppedOneIsGone(t *testing.T) {
 	if r.Running() {
 		t.Error("a stopped registrar runs")
 	}
-	if err := ping(t.Context(), r.Addr()); err == nil || !strings.Contains(err.Error(), "refused") {
+	if err := ping(t.Context(), "udp", r.Addr()); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("the port of a stopped registrar should be closed: %v", err)
 	}
 	if _, err := r.Dump(t.Context()); err == nil {
