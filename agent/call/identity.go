@@ -46,9 +46,9 @@ func callerOf(req *sip.Request, places []string) identity {
 }
 
 // hidden takes an identity away that is not to be shown.
-func (i identity) hidden(req *sip.Request, by string) identity {
+func (i identity) hidden(m sip.Message, by string) identity {
 	i.by = by
-	switch wants := privacyOf(req); {
+	switch wants := privacyOf(m); {
 	case i.anonymous:
 		i.by += ", whose privacy is not off"
 	case wants != "":
@@ -101,8 +101,8 @@ func param(p sip.HeaderParams, name string) string {
 
 // privacyOf is what a caller asks for that hides who calls; "" = nothing. Where
 // several are asked for the first is told.
-func privacyOf(req *sip.Request) string {
-	for _, h := range req.GetHeaders("Privacy") {
+func privacyOf(m sip.Message) string {
+	for _, h := range m.GetHeaders("Privacy") {
 		for _, want := range strings.FieldsFunc(h.Value(), func(c rune) bool { return c == ';' || c == ',' || c == ' ' }) {
 			if hides(want) {
 				return strings.ToLower(want)

@@ -179,6 +179,7 @@ func (c *call) decided(res *sip.Response) {
 	c.alarms.stop(alarmSilence)
 	switch {
 	case res.IsSuccess():
+		c.reached(res)
 		c.accepted(res)
 	case c.rec.State == Ended:
 	case t.leaving != nil && (res.StatusCode == 487 || isChallenge(res)):

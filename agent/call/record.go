@@ -84,6 +84,10 @@ type Record struct {
 	// with the number that the account's rules show. RemoteName is its display name.
 	Remote     string `json:"remote"`
 	RemoteName string `json:"remoteName,omitempty"`
+	// Reached is who answered an outgoing call, by the response (the account's
+	// outgoingRemoteContact); ReachedName the display name there.
+	Reached     string `json:"reached,omitempty"`
+	ReachedName string `json:"reachedName,omitempty"`
 	// Anonymous callers do not say who they are, or ask that it is not shown.
 	Anonymous bool  `json:"anonymous,omitempty"`
 	State     State `json:"state"`

@@ -71,6 +71,7 @@ var proofs = map[string]string{
 	"callWaiting":                          "test/interop.TestBusyWithoutCallWaiting",
 	"doNotDisturb":                         "test/interop.TestDoNotDisturb",
 	"incomingRewriting":                    "test/interop.TestRulesForIncomingCalls",
+	"outgoingRemoteContact":                "agent/call.TestWhoWasReached",
 	"remoteContact":                        "test/interop.TestWhoCallsByAssertedIdentity",
 	"rewriting":                            "test/interop.TestRewritingOnTheWire",
 	"voiceMailNumber":                      "test/interop.TestWhoWeAreToOthers",
