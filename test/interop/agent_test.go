@@ -156,7 +156,7 @@ type record struct {
 
 	Transfer             *transferStatus
 	ReferredBy, Replaces string
-	Hold, CallID         string
+	Hold, Held, CallID   string
 }
 
 type status struct {

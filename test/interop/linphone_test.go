@@ -44,7 +44,7 @@ func plays(ctx context.Context, t *testing.T, p *linphone.Program, but string) {
 // TestLinphoneAttendsATransfer: linphone talks to alice, who called it, and to carol,
 // then the two talk to each other.
 func TestLinphoneAttendsATransfer(t *testing.T) {
-	a, p, ctx := withLinphone(t, `{"version":1,"transfers":{"accept":"placed"}}`, []string{"alice", "carol"}, map[string]string{"carol": autoAnswer})
+	a, p, ctx := withLinphone(t, `{"version":1,"drainSeconds":1,"transfers":{"accept":"placed"}}`, []string{"alice", "carol"}, map[string]string{"carol": autoAnswer})
 	id := a.dial(`{"line":"alice","to":"lin","toneHz":440}`)
 	first, err := p.Await(ctx, "IncomingReceived")
 	must(t, err)
@@ -65,7 +65,7 @@ func TestLinphoneAttendsATransfer(t *testing.T) {
 // TestWeTransferLinphoneToACallOfOurs: alice talks to linphone and to carol, then
 // linphone takes alice's place.
 func TestWeTransferLinphoneToACallOfOurs(t *testing.T) {
-	a, p, ctx := withLinphone(t, `{"version":1}`, []string{"alice", "carol"}, map[string]string{"alice": autoAnswer, "carol": autoAnswer})
+	a, p, ctx := withLinphone(t, `{"version":1,"drainSeconds":1}`, []string{"alice", "carol"}, map[string]string{"alice": autoAnswer, "carol": autoAnswer})
 	first, there := talks(ctx, t, a, p, "alice")
 	consult := a.dial(`{"line":"alice","to":"carol","toneHz":852}`)
 	was := a.awaitIncoming("carol", "hears alice", hears(852))
@@ -81,7 +81,7 @@ func TestWeTransferLinphoneToACallOfOurs(t *testing.T) {
 
 // TestWeTransferLinphone: linphone calls alice, who sends it to carol.
 func TestWeTransferLinphone(t *testing.T) {
-	a, p, ctx := withLinphone(t, `{"version":1}`, []string{"alice", "carol"}, map[string]string{"alice": autoAnswer, "carol": autoAnswer})
+	a, p, ctx := withLinphone(t, `{"version":1,"drainSeconds":1}`, []string{"alice", "carol"}, map[string]string{"alice": autoAnswer, "carol": autoAnswer})
 	first, there := talks(ctx, t, a, p, "alice")
 	a.transfer(there.ID, `{"to":"carol"}`)
 	plays(ctx, t, p, first)
@@ -92,7 +92,7 @@ func TestWeTransferLinphone(t *testing.T) {
 
 // TestLinphoneTransfersUs: linphone sends alice, who called it, to carol.
 func TestLinphoneTransfersUs(t *testing.T) {
-	a, p, ctx := withLinphone(t, `{"version":1,"transfers":{"accept":"placed"}}`, []string{"alice", "carol"}, map[string]string{"carol": autoAnswer})
+	a, p, ctx := withLinphone(t, `{"version":1,"drainSeconds":1,"transfers":{"accept":"placed"}}`, []string{"alice", "carol"}, map[string]string{"carol": autoAnswer})
 	id := a.dial(`{"line":"alice","to":"lin","toneHz":440}`)
 	first, err := p.Await(ctx, "IncomingReceived")
 	must(t, err)
@@ -103,4 +103,69 @@ func TestLinphoneTransfersUs(t *testing.T) {
 	carol := a.awaitIncoming("carol", "hears alice", hears(440))
 	was := a.awaitCall(id, "was sent elsewhere", succeeded)
 	outcome(t, "linphone", "it sends us elsewhere: carol hears %s; NOTIFY %d", heard(carol), was.Transfer.Code)
+}
+
+// TestHoldWithLinphone: each side holds the other and takes the call up again.
+func TestHoldWithLinphone(t *testing.T) {
+	a, p, ctx := withLinphone(t, `{"version":1,"drainSeconds":1}`, []string{"alice"}, map[string]string{"alice": autoAnswer})
+	theirs, call := talks(ctx, t, a, p, "alice")
+	held := func(by string) func(record) bool {
+		return func(r record) bool { return established(r) && r.Held == by }
+	}
+	does := func(what string) {
+		t.Helper()
+		if code, answer := a.request("POST", "/calls/"+call.ID+"/"+what, ""); code/100 != 2 {
+			t.Fatalf("%s: %d %s", what, code, answer)
+		}
+	}
+	does("hold")
+	_, err := p.Await(ctx, "PausedByRemote")
+	must(t, err)
+	a.awaitCall(call.ID, "is held by us", held("local"))
+	does("resume")
+	again := func() { // its player stops with the stream
+		t.Helper()
+		_, err := p.Await(ctx, "StreamsRunning")
+		must(t, err)
+		must(t, p.Play(theirs))
+	}
+	again()
+	before := a.awaitCall(call.ID, "goes on", held("")).RTP.Received
+	a.awaitCall(call.ID, "hears linphone again", func(r record) bool { return r.RTP.Received > before+50 })
+
+	must(t, p.Pause(theirs))
+	a.awaitCall(call.ID, "is held by linphone", held("remote"))
+	_, err = p.Await(ctx, "Paused")
+	must(t, err)
+	must(t, p.Resume(theirs))
+	again()
+	before = a.awaitCall(call.ID, "goes on", held("")).RTP.Received
+	a.awaitCall(call.ID, "hears linphone again", func(r record) bool { return r.RTP.Received > before+50 })
+	must(t, p.Hangup(theirs))
+	end := a.awaitCall(call.ID, "is over", ended)
+	outcome(t, "linphone", "held by us and by it, taken up again each time; %s, lost %d", heard(end), end.RTP.Lost)
+}
+
+// TestLinphoneRefusesAndGivesUp: what becomes of a call that linphone does not take,
+// and of one that it gives up while it rings.
+func TestLinphoneRefusesAndGivesUp(t *testing.T) {
+	a, p, ctx := withLinphone(t, `{"version":1,"drainSeconds":1}`, []string{"alice"}, nil)
+	id := a.dial(`{"line":"alice","to":"lin"}`)
+	theirs, err := p.Await(ctx, "IncomingReceived")
+	must(t, err)
+	must(t, p.Hangup(theirs))
+	refused := a.awaitCall(id, "was refused", ended)
+	if refused.End.By != "remote" || refused.End.Code < 400 {
+		t.Errorf("the record says %s", pretty(refused))
+	}
+	theirs, err = p.Dial("sip:alice@" + strings.TrimSuffix(a.line("alice").Server, "/udp"))
+	must(t, err)
+	_, err = p.Await(ctx, "OutgoingRinging")
+	must(t, err)
+	must(t, p.Hangup(theirs))
+	end := a.awaitIncoming("alice", "was given up", ended)
+	if end.End.Code != 487 || end.End.By != "remote" {
+		t.Errorf("the record says %s", pretty(end))
+	}
+	outcome(t, "linphone", "it refuses: %s; it gives up: %s", refused.End.Reason, end.End.Reason)
 }

@@ -37,7 +37,7 @@ func pbx(t *testing.T, c kamailio.Config, more map[string]string) (*softphone, *
 	users := []string{"alice", "bob", "carol", "dave"}
 	c.Extra, c.Children = callForwarding, 1 // two may tell of an answer before they tell of the ringing
 	r, host := registrar(t, c, users...)
-	files := map[string]string{"agent.json": `{"version":1,"transfers":{"accept":"placed"}}`}
+	files := map[string]string{"agent.json": `{"version":1,"drainSeconds":1,"transfers":{"accept":"placed"}}`}
 	for _, user := range users {
 		files[user+".xml"] = accountXML(user, "secret-"+user, host, cmp.Or(more[user], autoAnswer))
 	}

@@ -42,7 +42,7 @@ func TestSippTransfersUs(t *testing.T) {
 			// One worker: sipp wants what we sent in the order we sent it.
 			r, host := registrar(t, kamailio.Config{Children: 1}, "alice", "carol", "late", "slow")
 			a := startAgent(t, options{files: map[string]string{
-				"agent.json": `{"version":1,"transfers":{"accept":"any"},"noAnswerSeconds":2}`,
+				"agent.json": `{"version":1,"drainSeconds":1,"transfers":{"accept":"any"},"noAnswerSeconds":2}`,
 				"alice.xml":  accountXML("alice", "secret-alice", host, autoAnswer), "carol.xml": accountXML("carol", "secret-carol", host, autoAnswer),
 				"late.xml": accountXML("late", "secret-late", host, answersAfter(1)), "slow.xml": accountXML("slow", "secret-slow", host),
 			}})
@@ -87,7 +87,7 @@ func TestWeTransferSipp(t *testing.T) {
 		})
 	}
 	t.Run("refer-unknown-events", func(t *testing.T) {
-		a, _, _ := lines(t, `{"version":1}`, []string{"alice"}, nil)
+		a, _, _ := lines(t, `{"version":1,"drainSeconds":1}`, []string{"alice"}, nil)
 		p := sipp.ForTest(t, sipp.Config{Scenario: scripted(t, "refer-unknown-events"), Echo: true, Timeout: patience})
 		a.dial(fmt.Sprintf(`{"line":"alice","to":"sip:sipp@%s","seconds":2}`, p.Address()))
 		finished(t, p)

@@ -11,7 +11,7 @@ import (
 )
 
 // followAny lets whoever talks to a line transfer it.
-const followAny = `{"version":1,"transfers":{"accept":"any"}}`
+const followAny = `{"version":1,"drainSeconds":1,"transfers":{"accept":"any"}}`
 
 // transferStatus is what a record says of a transfer.
 type transferStatus struct {
@@ -131,7 +131,7 @@ func TestTransferToNobody(t *testing.T) {
 
 // TestTransfersAreOffUnlessTheFleetLetsThem: by default nobody spends a line's money.
 func TestTransfersAreOffUnlessTheFleetLetsThem(t *testing.T) {
-	a, _, _ := lines(t, `{"version":1}`, []string{"alice", "bob"}, map[string]string{"alice": autoAnswer})
+	a, _, _ := lines(t, `{"version":1,"drainSeconds":1}`, []string{"alice", "bob"}, map[string]string{"alice": autoAnswer})
 	a.dial(`{"line":"bob","to":"alice","toneHz":440}`)
 	there := a.awaitIncoming("alice", "hears bob", hears(440))
 	code, answer := a.request("POST", "/calls/"+there.ID+"/transfer", `{"to":"alice"}`)
@@ -143,7 +143,7 @@ func TestTransfersAreOffUnlessTheFleetLetsThem(t *testing.T) {
 
 // TestBaresipTransfersUs: baresip bob sends alice, who has called it, to carol.
 func TestBaresipTransfersUs(t *testing.T) {
-	a, b, ctx := withBaresipOn(t, `{"version":1,"transfers":{"accept":"placed"}}`, baresip.Account{AutoAnswer: true})
+	a, b, ctx := withBaresipOn(t, `{"version":1,"drainSeconds":1,"transfers":{"accept":"placed"}}`, baresip.Account{AutoAnswer: true})
 	id := a.dial(`{"line":"alice","to":"bob","toneHz":440}`)
 	a.awaitCall(id, "hears bob", hears(700))
 	if _, err := b.Await(ctx, "CALL_ESTABLISHED"); err != nil {
@@ -170,7 +170,7 @@ func TestBaresipTransfersUs(t *testing.T) {
 
 // TestWeTransferBaresip: bob calls alice, who sends it to carol.
 func TestWeTransferBaresip(t *testing.T) {
-	a, r, host := lines(t, `{"version":1}`, []string{"alice", "carol"}, map[string]string{"alice": autoAnswer, "carol": autoAnswer}, "bob")
+	a, r, host := lines(t, `{"version":1,"drainSeconds":1}`, []string{"alice", "carol"}, map[string]string{"alice": autoAnswer, "carol": autoAnswer}, "bob")
 	b := baresip.ForTest(t, baresip.Config{ToneHz: 700, Account: baresip.Account{User: "bob", Host: host, Password: "secret-bob", Register: true}})
 	awaitBindings(t, r, "bob", 1)
 	if err := b.Dial(t.Context(), "alice"); err != nil {
@@ -187,7 +187,7 @@ func TestWeTransferBaresip(t *testing.T) {
 // carol. This baresip does not know Replaces: its call comes beside alice's, which
 // alice ends.
 func TestWeTransferBaresipToACallOfOurs(t *testing.T) {
-	a, r, host := lines(t, `{"version":1}`, []string{"alice", "carol"}, map[string]string{"alice": autoAnswer, "carol": autoAnswer}, "bob")
+	a, r, host := lines(t, `{"version":1,"drainSeconds":1}`, []string{"alice", "carol"}, map[string]string{"alice": autoAnswer, "carol": autoAnswer}, "bob")
 	b := baresip.ForTest(t, baresip.Config{ToneHz: 700, Account: baresip.Account{User: "bob", Host: host, Password: "secret-bob", Register: true}})
 	awaitBindings(t, r, "bob", 1)
 	if err := b.Dial(t.Context(), "alice"); err != nil {
