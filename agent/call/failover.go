@@ -17,19 +17,34 @@ import (
 // would have hung up; five INVITEs were sent by then.
 const silence = 8 * time.Second
 
-// candidates are the places for new calls, the best first.
-func (c *call) candidates(ctx context.Context) ([]ua.Candidate, error) {
-	if c.opts.Candidates != nil {
-		return c.opts.Candidates(ctx)
+// candidates are the places for what begins something new, the best first; never none
+// without an error.
+func (o Options) candidates(ctx context.Context) ([]ua.Candidate, error) {
+	if o.Candidates == nil {
+		server, err := o.Server(ctx)
+		return []ua.Candidate{server}, err
 	}
-	server, err := c.opts.Server(ctx)
-	return []ua.Candidate{server}, err
+	all, err := o.Candidates(ctx)
+	if err == nil && len(all) == 0 {
+		err = ua.ErrHostNotFound
+	}
+	return all, err
 }
 
-// nextServer sends the INVITE to the next server (RFC 3263 §4.3: "the client SHOULD
-// create a new request which is identical to the previous, but has a different value of
-// the Via branch ID"); false when none is left, or it is too late for another: somebody
-// rings already.
+// anew is a request for another server: "identical to the previous, but [with] a
+// different value of the Via branch ID" (RFC 3263 §4.3), and without the credentials,
+// as another server has nonces of its own.
+func anew(req *sip.Request) *sip.Request {
+	next := req.Clone()
+	for _, name := range []string{"Via", "Authorization", "Proxy-Authorization"} {
+		for next.RemoveHeader(name) {
+		}
+	}
+	return next
+}
+
+// nextServer sends the INVITE to the next server; false when none is left, or it is too
+// late for another: somebody rings already.
 func (c *call) nextServer(why string) bool {
 	t := c.attempt
 	if t.leaving != nil || c.rec.State == Ended || len(t.servers) < 2 || len(t.early) > 0 {
@@ -44,14 +59,9 @@ func (c *call) nextServer(why string) bool {
 	if err != nil {
 		return c.nextServer(err.Error())
 	}
-	req := t.invite.Clone()
-	for _, name := range []string{"Via", "Contact", "Authorization", "Proxy-Authorization"} {
-		for req.RemoveHeader(name) {
-		}
-	}
-	req.AppendHeader(&sip.ContactHeader{Address: contact})
-	// Another server has nonces of its own: its challenge says nothing of the password.
-	t.auth = c.authorizer()
+	req := anew(t.invite)
+	req.ReplaceHeader(&sip.ContactHeader{Address: contact})
+	t.auth = c.authorizer() // the next server's challenge says nothing of the password
 	t.servers[0].Aim(req)
 	t.auth.Prepare(req)
 	c.inviteWith(req)

@@ -149,6 +149,33 @@ func TestServersInTurn(t *testing.T) {
 	})
 }
 
+// Texts try the servers in turn, too.
+func TestTextsTryServersInTurn(t *testing.T) {
+	simulate(t, func(o *call.Options) {
+		three(o)
+		o.Account.AllowMessage, o.Account.MaxMessageBodySize = true, 1000
+	}, func(b *bench) {
+		id, err := b.set.Send(call.Message{To: "2000", Text: "hi"})
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		first := b.net.only("MESSAGE")
+		first.respond(401, "Unauthorized", "x", `WWW-Authenticate: Digest realm="pbx.test", nonce="n1", algorithm=MD5, qop="auth"`)
+		b.net.requests("MESSAGE")[1].respond(503, "Service Unavailable", "x")
+		third := b.net.requests("MESSAGE")[2]
+		if got := third.req.Destination(); got != "192.0.2.102:5060" || third.req.CallID().Value() != first.req.CallID().Value() {
+			b.t.Errorf("to %s:\n%s", got, third.req)
+		}
+		third.end(fmt.Errorf("MESSAGE: %w", ua.ErrUnreachable))
+		b.net.requests("MESSAGE")[3].respond(202, "Accepted", "x")
+		got, _ := b.set.Text(id)
+		if steps := strings.Join(got.Treatment, "\n"); got.Code != 202 || !strings.Contains(steps, "server 192.0.2.101:5060/udp: 503 Service Unavailable; trying 192.0.2.102:5060/udp") ||
+			!strings.Contains(steps, "MESSAGE not sent: MESSAGE: unreachable; trying 192.0.2.103:5060/udp") {
+			b.t.Errorf("the text is %+v", got)
+		}
+	})
+}
+
 // TestRefusals is what a caller makes of final responses, beside those of TestOutgoing.
 func TestRefusals(t *testing.T) {
 	challenge := func(kind string, n int) string {

@@ -72,7 +72,7 @@ type Options struct {
 	// Server gives the place new calls are sent to
 	// (registration.Registration.Server).
 	Server func(ctx context.Context) (ua.Candidate, error)
-	// Candidates gives the places for new calls, the best first; nil = Server's alone.
+	// Candidates gives the places for new calls and texts, the best first; nil = Server's alone.
 	Candidates func(ctx context.Context) ([]ua.Candidate, error)
 	// Route is the host[:port] of an outbound proxy to name in a Route header
 	// of new calls (Link.Routes); "" = none.

@@ -79,7 +79,7 @@ func (c *call) locate() {
 	c.beside(func() {
 		ctx, cancel := context.WithTimeout(c.ctx, 2*lookupTime)
 		defer cancel()
-		servers, err := c.candidates(ctx)
+		servers, err := c.opts.candidates(ctx)
 		c.box.post(func() {
 			c.open--
 			c.located(servers, err)
@@ -93,9 +93,7 @@ func (c *call) located(servers []ua.Candidate, err error) {
 		return
 	}
 	t := c.attempt
-	if t.servers = servers; err == nil && len(servers) == 0 {
-		err = ua.ErrHostNotFound
-	}
+	t.servers = servers
 	var contact sip.Uri
 	var local netip.Addr
 	for err == nil {

@@ -124,16 +124,29 @@ func (s *Set) carryText(o Options, m Message, t Text, target sip.Uri) {
 	o.OnText(t)
 }
 
-// deliver sends the MESSAGE, and again with credentials where they are asked for.
+// deliver sends the MESSAGE to the first server that takes it.
 func (s *Set) deliver(o Options, m Message, t *Text, target sip.Uri) End {
 	ctx, cancel := context.WithTimeout(s.stopped, setupTime)
 	defer cancel()
-	server, err := o.Server(ctx)
+	servers, err := o.candidates(ctx)
 	if err != nil {
 		return End{Reason: "no way to the server: " + err.Error(), By: Network}
 	}
 	req, steps := newMessage(o, m, target)
 	t.Treatment = append(t.Treatment, steps...)
+	for {
+		end, elsewhere := deliverTo(ctx, o, servers[0], req)
+		if !elsewhere || len(servers) < 2 {
+			return end
+		}
+		t.Treatment = append(t.Treatment, fmt.Sprintf("server %s: %s; trying %s", servers[0], end.Reason, servers[1]))
+		servers, req = servers[1:], anew(req)
+	}
+}
+
+// deliverTo sends the MESSAGE to a server, and again with credentials where they are
+// asked for. elsewhere: another server may do better.
+func deliverTo(ctx context.Context, o Options, server ua.Candidate, req *sip.Request) (end End, elsewhere bool) {
 	auth := ua.Credentials{Username: o.Account.DigestUsername(), Password: ua.Secret(o.Account.Password)}.Session(o.Nonces)
 	auth.Prepare(req)
 	for {
@@ -141,15 +154,15 @@ func (s *Set) deliver(o Options, m Message, t *Text, target sip.Uri) End {
 		res, err := ask(ctx, o.Endpoint, req)
 		switch {
 		case err != nil && isTimeout(err):
-			return End{Reason: "no answer from " + server.String(), By: Timeout}
+			return End{Reason: "no answer from " + server.String(), By: Timeout}, true
 		case err != nil:
-			return End{Reason: fmt.Sprintf("MESSAGE not sent: %v", err), By: Network}
+			return End{Reason: fmt.Sprintf("MESSAGE not sent: %v", err), By: Network}, unserved(err)
 		case !isChallenge(res):
-			return End{Code: res.StatusCode, Reason: status(res), By: Remote}
+			return End{Code: res.StatusCode, Reason: status(res), By: Remote}, res.StatusCode == sip.StatusServiceUnavailable
 		}
 		next, err := auth.Next(req, res)
 		if err != nil {
-			return End{Code: res.StatusCode, Reason: status(res) + ": " + err.Error(), By: Remote}
+			return End{Code: res.StatusCode, Reason: status(res) + ": " + err.Error(), By: Remote}, false
 		}
 		req = next
 	}

@@ -43,6 +43,16 @@ type user interface {
 
 func (tx *clientTx) invite() bool { return tx.method == sip.INVITE }
 
+// large tells a request that went over TCP for its size alone.
+func (tx *clientTx) large() bool { return tx.way.by != nil && !tx.to.transport().stream() }
+
+// taken tells an INVITE that had a provisional response.
+func (tx *clientTx) taken() bool {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	return tx.invite() && tx.state == proceeding
+}
+
 // start sends the request. Responses wait until it is done.
 func (tx *clientTx) start() error {
 	tx.mu.Lock()
@@ -181,7 +191,9 @@ func (tx *clientTx) end(err error) {
 		tx.timer.Stop()
 	}
 	tx.client.forget(tx)
-	tx.client.health().vain(tx.to, tx.sent, err)
+	if !tx.large() {
+		tx.client.health().vain(tx.to, tx.sent, err) // the end of a connection says nothing of UDP
+	}
 	who.ended(err)
 }
 

@@ -182,6 +182,44 @@ func responseTo(method sip.RequestMethod, code int) *sip.Response {
 	return sip.NewResponseFromRequest(sentRequest(method), code, "", nil)
 }
 
+// The end of a connection ends what waits for responses by it, but not an INVITE that
+// was only too large for a datagram, once somebody has it.
+func TestALostConnection(t *testing.T) {
+	for sentence, tt := range map[string]struct {
+		over   Transport
+		method sip.RequestMethod
+		taken  bool
+		ends   bool
+	}{
+		"a request over TCP":                         {TCP, sip.BYE, false, true},
+		"an INVITE over TCP that was taken":          {TCP, sip.INVITE, true, true},
+		"a large INVITE that nobody has yet":         {UDP, sip.INVITE, false, true},
+		"a large INVITE that was taken":              {UDP, sip.INVITE, true, false},
+		"another large request, with a 100 for once": {UDP, sip.MESSAGE, true, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, who := newClient(&wire{began: time.Now()}), &heardBy{}
+			by := &stream{ended: true, cause: fmt.Errorf("%w: gone", ErrUnreachable)}
+			req := sentRequest(tt.method)
+			tx, err := c.open(req, outgoing{to: Candidate{Transport: tt.over, Addr: somewhere}, way: way{by: by}, raw: []byte("x")}, who)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.taken {
+				tx.receive(responseTo(tt.method, 100))
+			}
+			c.lost(by)
+			if over := c.len() == 0; over != tt.ends {
+				t.Errorf("%s: over: %t, told %q", sentence, over, who.events)
+			}
+			if spots := len(c.health().spots); (spots > 0) != (tt.ends && tt.over == TCP) {
+				t.Errorf("%s: %d servers are avoided", sentence, spots)
+			}
+			tx.Terminate()
+		})
+	}
+}
+
 // The ACK of a refusal is the INVITE's hop, with the To of the refusal (§17.1.1.3).
 func TestTheACKOfARefusal(t *testing.T) {
 	invite := sentRequest(sip.INVITE)

@@ -115,9 +115,15 @@ func (c *uac) some(fit func(*clientTx) bool) []*clientTx {
 	return found
 }
 
-// lost ends the transactions whose responses would have come by a connection.
+// lost ends the transactions whose responses would have come by a connection. An
+// INVITE that went by it for its size alone, and was taken, waits on, as one over UDP
+// does: "if [the connection] is no longer open, the server SHOULD open a connection to
+// the IP address in the received parameter" (RFC 3261 §18.2.2), where we listen, too.
 func (c *uac) lost(by *stream) {
 	for _, tx := range c.some(func(tx *clientTx) bool { return tx.way.by == by }) {
+		if tx.large() && tx.taken() {
+			continue
+		}
 		tx.fail(fmt.Errorf("%s to %s: %w", tx.method, tx.to.Addr, by.err()))
 	}
 }

@@ -89,6 +89,7 @@ type callRequest struct {
 	ToneHz  float64           `json:"toneHz,omitempty"`
 
 	DialAction string `json:"dialAction,omitempty"`
+	LateOffer  bool   `json:"lateOffer,omitempty"`
 }
 
 func callCommand() *cobra.Command {
@@ -125,6 +126,7 @@ account's rewriting rules apply to it. The exit code is 0 when the call was answ
 	cmd.Flags().Float64Var(&req.ToneHz, "tone", 0, "frequency in Hz of a test tone to send (default: silence)")
 	cmd.Flags().BoolVar(&req.Confirm, "confirm", false, "place the call even when a rewriting rule asks for confirmation")
 	cmd.Flags().StringVar(&req.DialAction, "dial-action", "", "how to call: voiceCall, callThrough, openUrl ... (default: autoCall)")
+	cmd.Flags().BoolVar(&req.LateOffer, "late-offer", false, "leave the offer to the called side: an INVITE without a description")
 	cmd.Flags().StringArrayVar(&headers, "header", nil, "header of the INVITE, as Name=value (repeatable)")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "json for programs")
 	return cmd
