@@ -61,6 +61,9 @@ func (p *proxy) serve() {
 		if err != nil {
 			return
 		}
+		if n > 0 && buf[0] < 4 {
+			continue // STUN (RFC 7983 §7): somebody's on this machine who had the port before
+		}
 		m, err := parser.ParseSIP(append([]byte(nil), buf[:n]...))
 		if err != nil {
 			p.t.Errorf("%v in\n%s", err, buf[:n])
