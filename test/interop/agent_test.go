@@ -157,6 +157,12 @@ type record struct {
 	Transfer             *transferStatus
 	ReferredBy, Replaces string
 	Hold, Held, CallID   string
+	SessionTimer         *sessionTimer
+}
+
+type sessionTimer struct {
+	Seconds   int
+	Refresher string
 }
 
 type status struct {
