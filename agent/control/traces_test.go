@@ -51,6 +51,12 @@ func TestTracesAreShownInEveryWay(t *testing.T) {
 		{"/lines/alice/trace", "", 200, `"direction": "sent"`},
 		{"/lines/alice/ladder", "", 200, "Line alice\n"},
 		{"/lines/alice/pcap", "", 200, "BYE sip:bob@192.0.2.2 SIP/2.0\r\n\r\n"},
+		{"/lines/alice/ladder", "", 200, "00:00:01.000 "},
+		{"/calls/call-1/ladder", "", 200, "+0.0 ms "},
+		{"/calls/call-1/ladder?after=1970-01-01T00:00:00Z", "", 200, "\n              192.0.2.1:5100"},
+		{"/calls/call-1/pcap?after=1970-01-01T00:00:00Z", "", 200, "\x01\x00\x00\x00\x00\x00\x00\x00"},
+		{"/calls/call-1/trace?after=1970-01-01T00:00:01Z", "", 200, `"messages": []`},
+		{"/calls/call-1/trace?after=yesterday", "", 400, "BadRequest"},
 		{"/calls/nobody/ladder", "", 404, "UnknownCall"},
 		{"/lines/nobody/pcap", "", 404, "UnknownLine"},
 	} {

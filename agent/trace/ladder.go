@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/netip"
@@ -17,6 +18,9 @@ type Ladder struct {
 	Columns []Column  `json:"columns"`
 	Steps   []Step    `json:"steps"`
 	Dropped int       `json:"dropped,omitempty"`
+
+	// Wall writes the time of day instead of the time since the first message.
+	Wall bool `json:"-"`
 }
 
 // Column is one address, the agent's own first.
@@ -106,7 +110,9 @@ func (l Ladder) WriteText(w io.Writer, c Charset) error {
 		b.WriteString("no messages are kept\n")
 	} else {
 		fmt.Fprintf(&b, "%s\n\n", l.StartAt.UTC().Format("2006-01-02 15:04:05.000000 UTC"))
-		l.draw(&b, c)
+		at := l.positions()
+		l.heads(&b, at)
+		l.rows(&b, c, at, l.Steps)
 	}
 	if l.Dropped > 0 {
 		fmt.Fprintf(&b, "\n%d messages between are not kept: there were too many\n", l.Dropped)
@@ -115,9 +121,31 @@ func (l Ladder) WriteText(w io.Writer, c Charset) error {
 	return err
 }
 
-// draw writes the head and a line for each step.
-func (l Ladder) draw(b *strings.Builder, c Charset) {
-	at := l.positions()
+// WriteMore draws what came after a time, to go on with what was drawn until then: a
+// head is there only if the columns are others, or elsewhere.
+func (l Ladder) WriteMore(w io.Writer, c Charset, after time.Time) error {
+	var b strings.Builder
+	first, _ := slices.BinarySearchFunc(l.Steps, after, func(s Step, t time.Time) int { return cmp.Or(s.At.Compare(t), -1) })
+	if first < len(l.Steps) {
+		at, before := l.positions(), l
+		before.Steps, before.Columns = l.Steps[:first], l.Columns[:0:0]
+		for i, k := range l.Columns {
+			if slices.ContainsFunc(before.Steps, func(s Step) bool { return s.From == i || s.To == i }) {
+				before.Columns = append(before.Columns, k)
+			}
+		}
+		if len(before.Columns) != len(l.Columns) || !slices.Equal(before.positions(), at) {
+			b.WriteByte('\n')
+			l.heads(&b, at)
+		}
+		l.rows(&b, c, at, l.Steps[first:])
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// heads writes the addresses, and whose they are.
+func (l Ladder) heads(b *strings.Builder, at []int) {
 	l.head(b, at, func(k Column) string { return k.Address })
 	l.head(b, at, func(k Column) string {
 		if k.Local {
@@ -125,7 +153,11 @@ func (l Ladder) draw(b *strings.Builder, c Charset) {
 		}
 		return ""
 	})
-	for _, s := range l.Steps {
+}
+
+// rows writes a line for each step.
+func (l Ladder) rows(b *strings.Builder, c Charset, at []int, steps []Step) {
+	for _, s := range steps {
 		line := make([]string, at[len(at)-1]+1)
 		for i := range line {
 			line[i] = " "
@@ -134,7 +166,7 @@ func (l Ladder) draw(b *strings.Builder, c Charset) {
 			line[x] = c.life
 		}
 		arrow(line, at[s.From], at[s.To], s.text(), c, s.NotSent != "")
-		text := fmt.Sprintf("%*s %s  %s", clockWidth, clock(s.AfterMs), strings.Join(line, ""), strings.Join(s.notes, ", "))
+		text := fmt.Sprintf("%*s %s  %s", clockWidth, l.clock(s), strings.Join(line, ""), strings.Join(s.notes, ", "))
 		fmt.Fprintln(b, strings.TrimRight(text, " "))
 	}
 }
@@ -206,8 +238,12 @@ func arrow(line []string, from, to int, text string, c Charset, lost bool) {
 	}
 }
 
-// clock writes a time since the beginning.
-func clock(ms float64) string {
+// clock writes when a step was.
+func (l Ladder) clock(s Step) string {
+	ms := s.AfterMs
+	if l.Wall {
+		return s.At.UTC().Format("15:04:05.000")
+	}
 	if ms < 1000 {
 		return fmt.Sprintf("+%.1f ms", ms)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -159,4 +160,34 @@ func ones(b []byte) uint32 {
 		sum = sum&0xffff + sum>>16
 	}
 	return sum
+}
+
+// TestALadderGoesOn: who follows one is drawn what came since, with another head where
+// the columns are others.
+func TestALadderGoesOn(t *testing.T) {
+	whole := spoken(t)
+	l := whole.Ladder("x")
+	more := func(step int) string {
+		var b bytes.Buffer
+		if err := l.WriteMore(&b, ASCII, l.Steps[step].At); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	if got := more(8); strings.Contains(got, "agent") || strings.Count(got, "\n") != 4 || !strings.Contains(got, "REFER") || strings.Contains(got, "INVITE") {
+		t.Errorf("after the answer:\n%s", got)
+	}
+	if got := more(1); !strings.Contains(got, "agent") || strings.Count(got, "\n") != 3+12 {
+		t.Errorf("before the gateway was heard of:\n%s", got)
+	}
+	if got := more(13); got != "" {
+		t.Errorf("after the end:\n%s", got)
+	}
+	var head, all bytes.Buffer
+	if err := errors.Join(whole.WritePcap(&all), Trace{}.WritePcap(&head), whole.After(whole.Messages[6].At).WriteMorePcap(&head)); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasSuffix(all.Bytes(), head.Bytes()[24+16+20:]) || head.Len() >= all.Len() {
+		t.Error("the rest of a capture is not its end")
+	}
 }

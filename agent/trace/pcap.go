@@ -19,12 +19,26 @@ const (
 // were wrapped in is not kept, and every dissector of SIP knows UDP. Their Via tells
 // the transport. Messages that were never sent are left out.
 func (t Trace) WritePcap(w io.Writer) error {
+	_, err := w.Write(t.packets(pcapHead()))
+	return err
+}
+
+// WriteMorePcap writes the packets alone, to go on with a capture.
+func (t Trace) WriteMorePcap(w io.Writer) error {
+	_, err := w.Write(t.packets(nil))
+	return err
+}
+
+func pcapHead() []byte {
 	b := binary.LittleEndian.AppendUint32(nil, pcapMagic)
 	b = binary.LittleEndian.AppendUint16(b, 2)
 	b = binary.LittleEndian.AppendUint16(b, 4)
 	b = append(b, make([]byte, 8)...)
 	b = binary.LittleEndian.AppendUint32(b, snapLen)
-	b = binary.LittleEndian.AppendUint32(b, linkRaw)
+	return binary.LittleEndian.AppendUint32(b, linkRaw)
+}
+
+func (t Trace) packets(b []byte) []byte {
 	for i, m := range t.Messages {
 		if m.Problem != "" {
 			continue
@@ -36,8 +50,7 @@ func (t Trace) WritePcap(w io.Writer) error {
 		b = binary.LittleEndian.AppendUint32(b, uint32(len(packet)))
 		b = append(b, packet...)
 	}
-	_, err := w.Write(b)
-	return err
+	return b
 }
 
 const udpProtocol = 17

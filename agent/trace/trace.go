@@ -42,6 +42,22 @@ type Trace struct {
 	Dropped int
 }
 
+// After gives what came after a time.
+func (t Trace) After(at time.Time) Trace {
+	t.Messages = slices.DeleteFunc(slices.Clone(t.Messages), func(m Message) bool { return !m.At.After(at) })
+	return t
+}
+
+// Until is the time of the last message; zero when there is none.
+func (t Trace) Until() (last time.Time) {
+	for _, m := range t.Messages {
+		if m.At.After(last) {
+			last = m.At
+		}
+	}
+	return last
+}
+
 // From and To are the ends of a message's way.
 func (m Message) From() netip.AddrPort {
 	if m.Sent {
