@@ -81,6 +81,9 @@ func (c *call) silent() {
 		return
 	}
 	x, invite, cancelled := t.x, t.invite, false
+	if tx, ok := x.tx.(interface{ Silent() }); ok {
+		tx.Silent() // so that the next call need not wait for it
+	}
 	hangUp := func(res *sip.Response) {
 		if res.IsSuccess() {
 			c.farewell(c.acknowledge(invite, newUACDialog(invite, res), res, c.refusalOf(res)), nil)

@@ -182,6 +182,27 @@ func responseTo(method sip.RequestMethod, code int) *sip.Response {
 	return sip.NewResponseFromRequest(sentRequest(method), code, "", nil)
 }
 
+// A server that is silent is one to avoid before its transaction has timed out; one
+// that said something is not.
+func TestSilentServersAreAvoided(t *testing.T) {
+	for _, answered := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newClient(&wire{began: time.Now()})
+			tx := c.begin(t, sip.INVITE, false, &heardBy{})
+			if answered {
+				tx.receive(responseTo(sip.INVITE, 100))
+			}
+			(&transaction{tx: tx}).Silent()
+			found := []Candidate{{Transport: UDP, Addr: somewhere}}
+			c.health().order(found, time.Now())
+			if found[0].Avoided() == answered {
+				t.Errorf("answered: %t, avoided: %t", answered, found[0].Avoided())
+			}
+			tx.Terminate()
+		})
+	}
+}
+
 // The end of a connection ends what waits for responses by it, but not an INVITE that
 // was only too large for a datagram, once somebody has it.
 func TestALostConnection(t *testing.T) {

@@ -144,6 +144,15 @@ func (tx *clientTx) heard(res *sip.Response) {
 	}
 }
 
+// silent notes that nothing has come so far.
+func (tx *clientTx) silent() {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	if tx.state == trying && !tx.large() {
+		tx.client.health().failing(tx.to, tx.sent, time.Now(), false)
+	}
+}
+
 // vain notes that there is no answer, for this reason. A certificate that is not
 // good for one domain may be for others, and what never left says nothing.
 func (h *health) vain(to Candidate, sent time.Time, err error) {

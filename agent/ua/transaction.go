@@ -62,6 +62,11 @@ func (t *transaction) Terminate() {
 	t.tx.Terminate()
 }
 
+// Silent tells that others are tried because nothing has come for so long: the server
+// is one to avoid from now on (Endpoint.Resolve), unless something did come. The
+// transaction goes on.
+func (t *transaction) Silent() { t.tx.silent() }
+
 // OnRetransmission has f called with every 2xx to an INVITE after the first, one
 // after the other. It must not block.
 func (t *transaction) OnRetransmission(f sip.FnTxResponse) bool {

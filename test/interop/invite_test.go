@@ -24,7 +24,7 @@ func TestCallPassesOverADeadServer(t *testing.T) {
 				{Target: "dead.test", Port: dead, Priority: 10}, {Target: "alive.test", Port: portOf(s, w), Priority: 20},
 			}},
 		})
-		a := located(t, names, map[string]string{"alice.xml": byDomain(w, "alice", "<icm>off</icm><requiresRegistrationForOutgoingCalls>0</requiresRegistrationForOutgoingCalls>"), "ca.crt": s.ca})
+		a := located(t, names, map[string]string{"alice.xml": byDomain(w, "alice", noRegistration), "ca.crt": s.ca})
 		a.awaitLine("alice", "disabled")
 		a.put("bob.xml", accountXML("bob", "secret-bob", s.Addr().String(), autoAnswer))
 		a.awaitLine("bob", "registered")
@@ -67,6 +67,36 @@ func TestCallPassesOver503(t *testing.T) {
 	}
 	outcome(t, "kamailio+dnsmasq", "%s: answered after %d ms", want, *r.SetupMs)
 }
+
+// TestCallPassesOverASilentServer: the first of two servers takes datagrams and says
+// nothing, which the first call waits for and the second does not.
+func TestCallPassesOverASilentServer(t *testing.T) {
+	w := ways[0]
+	s := newSite(t, kamailio.Config{}, domain)
+	silent := newSite(t, kamailio.Config{Extra: kamailio.Extra{Request: "drop;"}}, domain)
+	names := dnsmasq.Start(t, dnsmasq.Config{
+		Hosts: map[string][]netip.Addr{"pbx.test": {loopback4}},
+		Services: map[string][]dnsmasq.Service{serviceOf(w): {
+			{Target: "pbx.test", Port: portOf(silent, w), Priority: 10}, {Target: "pbx.test", Port: portOf(s, w), Priority: 20},
+		}},
+	})
+	a := located(t, names, map[string]string{
+		"alice.xml": byDomain(w, "alice", noRegistration), "bob.xml": accountXML("bob", "secret-bob", s.Addr().String(), autoAnswer),
+	})
+	a.awaitLine("bob", "registered")
+	first := a.awaitCall(a.dial(`{"line":"alice","to":"bob"}`), "is up", established)
+	if want := fmt.Sprintf("server %s/udp: no answer within 8 s; trying %s/udp", silent.Addr(), s.Addr()); !strings.Contains(strings.Join(first.Treatment, "\n"), want) {
+		t.Errorf("the record says %s", pretty(first))
+	}
+	second := a.awaitCall(a.dial(`{"line":"alice","to":"bob"}`), "is up", established)
+	if *second.SetupMs > *first.SetupMs/2 {
+		t.Errorf("the second call took %d ms after the first had taken %d ms: what it learned is lost", *second.SetupMs, *first.SetupMs)
+	}
+	outcome(t, "kamailio+dnsmasq", "the server before it is silent: answered after %d ms, the next call in %d ms", *first.SetupMs, *second.SetupMs)
+}
+
+// noRegistration has a line call without being registered.
+const noRegistration = "<icm>off</icm><requiresRegistrationForOutgoingCalls>0</requiresRegistrationForOutgoingCalls>"
 
 // TestForkingProxy: bob has three phones, which all answer at once; the call is one
 // phone's, and the others are free again.
@@ -164,4 +194,18 @@ func TestLargeInviteGoesOverTCP(t *testing.T) {
 		t.Errorf("the BYE did not take the recorded route:\n%s", bye)
 	}
 	outcome(t, "kamailio+sipp", "an INVITE of more than 1300 bytes goes over TCP, and the dialog by the route that it made")
+}
+
+// TestLargeInviteWhereThereIsNoTCP: who has no TCP gets it over UDP, in fragments.
+func TestLargeInviteWhereThereIsNoTCP(t *testing.T) {
+	p := sipp.ForTest(t, sipp.Config{Scenario: sipp.Callee{Ring: 100 * time.Millisecond}.Scenario(), Echo: true, Timeout: patience})
+	a := startAgent(t, options{files: map[string]string{"alice.xml": accountXML("alice", "secret-alice", p.Address().String(), noRegistration)}})
+	a.awaitLine("alice", "disabled")
+	long := strings.Repeat("x", 1000)
+	r := a.awaitCall(a.dial(fmt.Sprintf(`{"line":"alice","to":"sipp","seconds":1,"headers":{"X-Long":%q,"X-Longer":%q}}`, long, long)), "ended", ended)
+	said := finished(t, p).Messages
+	if via := seen(said, "Via"); r.End.Code != 200 || !strings.Contains(via, "Via: SIP/2.0/UDP 127.0.0.1:"+fmt.Sprint(a.sip)) {
+		t.Errorf("the record says %s of\n%s", pretty(r), via)
+	}
+	outcome(t, "sipp", "an INVITE of more than 2000 bytes to who has no TCP goes over UDP: answered after %d ms", *r.SetupMs)
 }
