@@ -1,14 +1,11 @@
 package call
 
 import (
-	"errors"
 	"math/rand/v2"
 	"strconv"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
-
-	"github.com/softphone-operator/softphone-operator/agent/sdp"
 )
 
 // handle takes a request within one of the call's dialogs (RFC 3261 §12.2.2).
@@ -51,7 +48,7 @@ func (c *call) within(d *dialog, req *sip.Request, tx sip.ServerTransaction) *si
 	case sip.INVITE:
 		return c.reinvited(req, tx)
 	case sip.UPDATE:
-		return c.updated(req)
+		return c.updated(d, req)
 	case sip.REFER:
 		return c.referred(d, req, tx)
 	case sip.INFO:
@@ -131,37 +128,6 @@ func (c *call) reinvited(req *sip.Request, tx sip.ServerTransaction) *sip.Respon
 	c.dialog.refresh(req)
 	c.changed()
 	return nil
-}
-
-// updated answers an UPDATE (RFC 3311): a re-INVITE without ACK, or, without a
-// body, a sign of life.
-func (c *call) updated(req *sip.Request) *sip.Response {
-	if res := c.untimely(req); res != nil {
-		return res
-	}
-	if res := screen(req, supported(c.opts)); res != nil {
-		return res
-	}
-	contact, _, err := c.contact(sourceOf(req))
-	if err != nil {
-		return reply(req, 500)
-	}
-	res := reply(req, 200, append(able(c.opts), &sip.ContactHeader{Address: contact})...)
-	if offer := sdpOf(req); offer != nil {
-		body, err := c.audio.answer(offer)
-		if err != nil {
-			c.log.Info("UPDATE refused", "error", err)
-			if errors.Is(err, sdp.ErrNotAcceptable) {
-				return reply(req, 488, warning(err)...)
-			}
-			return reply(req, 500)
-		}
-		setSDP(res, body)
-	}
-	c.grantTimer(req, res)()
-	c.dialog.refresh(req)
-	c.changed()
-	return res
 }
 
 // untimely refuses an offer that comes while another is open: 500 with
