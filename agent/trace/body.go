@@ -13,14 +13,11 @@ func body(dst, b []byte, f facts, request bool, kind []byte, coded bool) []byte 
 	return eachLine(dst, b, description)
 }
 
-// has looks for a word in lower case, whatever the case of text.
+// has looks for a word in lower case, whatever the case of text. Long texts are taken
+// to have it.
 func has(text []byte, word string) bool {
-	for i := 0; i+len(word) <= len(text); i++ {
-		if bytes.EqualFold(text[i:i+len(word)], []byte(word)) {
-			return true
-		}
-	}
-	return false
+	var lower [128]byte
+	return len(text) > len(lower) || bytes.Contains(lowered(lower[:0], text), []byte(word))
 }
 
 func eachLine(dst, b []byte, line func(dst, line []byte) []byte) []byte {
@@ -70,6 +67,7 @@ func description(dst, line []byte) []byte {
 	case text[0] == 'k' && text[1] == '=':
 		from = 2
 	case text[0] != 'a' && text[0] != 'A':
+	case len(text) < 3 || bytes.IndexByte([]byte("cCiIkK"), text[2]) < 0: // most lines
 	case starts(text, "a=crypto:"):
 		if from = bytes.Index(text, inline) + len(inline); from < len(inline) {
 			from = len("a=crypto:")

@@ -211,7 +211,10 @@ func maskURIs(dst, text []byte) []byte {
 		}
 		end := at + len(runOf(text[at:]))
 		at = bytes.LastIndexByte(text[:end], '@') // the host has none
-		start := 1 + bytes.LastIndexAny(text[:at], " \t\r\n<>\"")
+		start := at
+		for start > 0 && !endsURI(text[start-1]) {
+			start--
+		}
 		first := bytes.IndexByte(text[start:at], ':')
 		second := -1
 		if first >= 0 {
@@ -228,10 +231,20 @@ func maskURIs(dst, text []byte) []byte {
 
 // runOf is the beginning of text up to what ends a URI.
 func runOf(text []byte) []byte {
-	if i := bytes.IndexAny(text, " \t\r\n<>\""); i >= 0 {
-		return text[:i]
+	for i, c := range text {
+		if endsURI(c) {
+			return text[:i]
+		}
 	}
 	return text
+}
+
+func endsURI(c byte) bool {
+	switch c {
+	case ' ', '\t', '\r', '\n', '<', '>', '"':
+		return true
+	}
+	return false
 }
 
 // maskCredentials appends credentials or a challenge without what a password could be

@@ -211,17 +211,24 @@ func (s *Store) add(c *conversation, r record) {
 	c.bytes += r.cost()
 	c.last = r.at
 	for len(c.messages) > b.messages || c.bytes > b.bytes && len(c.messages) > 1 {
-		i := min(b.first, len(c.messages)-2)
-		c.bytes -= c.messages[i].cost()
-		copy(c.messages[i:], c.messages[i+1:])
-		c.messages[len(c.messages)-1] = record{}
-		c.messages = c.messages[:len(c.messages)-1]
-		c.dropped++
+		c.shorten(b.first)
 	}
 	q.bytes += c.bytes - before
 	for q.bytes > b.all && q.oldest != c {
 		s.drop(q.oldest)
 	}
+}
+
+// shorten drops some messages after the first ones, never the last: several, so that
+// not each message to come has to move them all.
+func (c *conversation) shorten(first int) {
+	from := min(first, len(c.messages)-2)
+	to := min(from+1+len(c.messages)/16, len(c.messages)-1)
+	for _, r := range c.messages[from:to] {
+		c.bytes -= r.cost()
+		c.dropped++
+	}
+	c.messages = slices.Delete(c.messages, from, to)
 }
 
 func (r record) cost() int { return len(r.text) + messageCost }

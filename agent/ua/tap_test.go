@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/agent/trace"
 )
 
 // tapped is a tap that remembers.
@@ -128,3 +130,37 @@ type silent struct{}
 func (*silent) HandleRequest(*sip.Request, sip.ServerTransaction) {}
 func (*silent) ServerAddrs() []netip.AddrPort                     { return nil }
 func (*silent) AOR() (user, host string)                          { return "alice", "b" }
+
+// BenchmarkTap sets what the tap costs a message beside what reading it costs.
+func BenchmarkTap(b *testing.B) {
+	raw := []byte("INVITE sip:bob@192.0.2.2:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5100;branch=z9hG4bKabcdefghijklmnop;rport\r\nMax-Forwards: 70\r\n" +
+		"From: \"Alice\" <sip:alice@example.org>;tag=abcdefgh\r\nTo: <sip:bob@example.org>\r\nCall-ID: abcdefghijklmnopqrstuvwxyz\r\nCSeq: 2 INVITE\r\n" +
+		"Contact: <sip:mnbvcxzlkjhgfdsapoiu@192.0.2.1:5100>\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO\r\nUser-Agent: softphone-agent\r\n" +
+		"Content-Type: application/sdp\r\nContent-Length: 146\r\n\r\nv=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 20000 RTP/AVP 0 8\r\n" +
+		"a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=sendrecv\r\n\r\n")
+	b.Run("read", func(b *testing.B) {
+		hush()
+		parser := sip.NewParser()
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := parser.ParseSIP(raw); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("tap", func(b *testing.B) {
+		e := &Endpoint{cfg: Config{Tap: trace.NewStore()}, local: netip.MustParseAddrPort("192.0.2.2:5060")}
+		from := netip.MustParseAddrPort("192.0.2.1:5100")
+		b.ReportAllocs()
+		for b.Loop() {
+			e.received(raw, from, nil)
+		}
+	})
+	b.Run("untapped", func(b *testing.B) {
+		e := &Endpoint{}
+		b.ReportAllocs()
+		for b.Loop() {
+			e.received(raw, netip.AddrPort{}, nil)
+		}
+	})
+}
