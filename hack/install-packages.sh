@@ -5,7 +5,7 @@ set -euo pipefail
 
 declare -A groups=(
   [cluster]="containerd runc containernetworking-plugins iptables iproute2 conntrack util-linux dnsmasq-base kamailio ca-certificates"
-  [peers]="kamailio kamailio-extra-modules kamailio-presence-modules kamailio-tls-modules sip-tester sipsak baresip-core linphone-cli tshark tcpdump prometheus ffmpeg libgsm-tools espeak-ng"
+  [peers]="kamailio kamailio-extra-modules kamailio-presence-modules kamailio-tls-modules sip-tester sipsak baresip-core linphone-cli tshark tcpdump prometheus ffmpeg libgsm-tools espeak-ng coturn"
 )
 
 missing=()

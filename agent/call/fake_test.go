@@ -308,6 +308,17 @@ func (m *fakeMedia) Stats() media.Stats {
 
 func (m *fakeMedia) Answered() {}
 
+// Reach is as the mode says: relayed or not at all with turnAlways, else at a public address.
+func (m *fakeMedia) Reach(_ context.Context, n media.NAT) (media.Reach, error) {
+	switch {
+	case n.Mode != media.NATTURNAlways:
+		return media.Reach{RTP: netip.MustParseAddrPort("198.51.100.7:40000"), RTCP: netip.MustParseAddrPort("198.51.100.7:40007"), Via: "stun", Why: "seen"}, nil
+	case n.Username == "":
+		return media.Reach{}, media.ErrNoRelay
+	}
+	return media.Reach{RTP: netip.MustParseAddrPort("198.51.100.9:50000"), RTCP: netip.MustParseAddrPort("198.51.100.9:50001"), Via: "turn"}, nil
+}
+
 func (m *fakeMedia) Signs() media.Signs {
 	s := m.Stats()
 	return media.Signs{LastPacket: s.LastPacket, LastReport: s.LastReport, SendErrors: s.SendErrors}

@@ -27,6 +27,26 @@ func (c *call) invited(d treatment.Decision) {
 			return
 		}
 	}
+	_, local, err := c.contact(sourceOf(req))
+	if err != nil {
+		c.refuse(500, err)
+		return
+	}
+	if c.opts.NAT == nil {
+		c.greet(d) // ports are taken when they are needed
+		return
+	}
+	c.reach(local, func(err error) {
+		if err != nil {
+			c.refuse(500, err)
+			return
+		}
+		c.greet(d)
+	})
+}
+
+// greet answers a call or lets it ring.
+func (c *call) greet(d treatment.Decision) {
 	if d.Action == treatment.Answer && d.AnswerAfter == 0 {
 		c.answer()
 		return

@@ -29,6 +29,7 @@ type Endpoint interface {
 // Media is what calls need of a *media.Session.
 type Media interface {
 	LocalRTP() netip.AddrPort
+	Reach(ctx context.Context, n media.NAT) (media.Reach, error)
 	Start(n sdp.Negotiated, source media.Source) error
 	Update(n sdp.Negotiated, source media.Source) error
 	SendDTMF(digits string) error
@@ -98,6 +99,9 @@ type Options struct {
 	Servers func() []netip.AddrPort
 	// Dial places calls for who may send the line's elsewhere (Transfers); nil = Set.Dial.
 	Dial func(ctx context.Context, d Dial) (id string, err error)
+	// NAT gives the servers that help to be reached from elsewhere; nil = none, and
+	// calls announce their own address. With an error it gives what it found all the same.
+	NAT func(ctx context.Context) (media.NAT, error)
 	// OpenMedia opens a call's audio; nil = media.Open.
 	OpenMedia func(media.Config) (Media, error)
 	// OnChange is told every change of a call, in order per call, from the

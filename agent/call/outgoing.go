@@ -107,12 +107,25 @@ func (c *call) located(servers []ua.Candidate, err error) {
 		c.end(End{Code: 503, Reason: "no way to the server: " + err.Error(), By: Network})
 		return
 	}
-	if err := c.audio.bind(local); err != nil {
+	c.reach(local, func(err error) { c.reachable(contact, err) })
+}
+
+// reachable sends the INVITE, once it is known where the audio is to come to.
+func (c *call) reachable(contact sip.Uri, err error) {
+	t := c.attempt
+	if err != nil {
 		end := End{Code: 500, Reason: err.Error(), By: Local}
-		if errors.Is(err, errUnprotectable) {
+		switch {
+		case errors.Is(err, errUnprotectable):
 			end.Code, end.By = 488, Policy
+		case errors.Is(err, media.ErrNoRelay):
+			end.Code, end.By = 503, Network
 		}
 		c.end(end)
+		return
+	}
+	if t.leaving != nil {
+		c.end(t.leaving.End)
 		return
 	}
 	t.origin = c.audio.origin

@@ -104,7 +104,8 @@ type Record struct {
 	// "AEAD_AES_256_GCM", once there are keys.
 	Protection string `json:"protection"`
 	Cipher     string `json:"cipher,omitempty"`
-	// NAT traversal of the media: plain, or off.
+	// NAT traversal of the media: off, plain (nobody was asked, or there is none), stun
+	// or turn.
 	NAT string `json:"nat"`
 	RTP RTP    `json:"rtp"`
 	// DTMF digits received.

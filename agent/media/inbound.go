@@ -72,6 +72,9 @@ func (in *inbound) expected() int64 {
 // onRTP takes a datagram from the RTP port.
 func (s *Session) onRTP(b []byte, from netip.AddrPort, now time.Time) {
 	switch {
+	case isSTUN(b):
+		s.onSTUN(b)
+		return
 	case isDTLS(b):
 		s.onDTLS(b, from, 0)
 		return
@@ -89,11 +92,14 @@ func (s *Session) onRTP(b []byte, from netip.AddrPort, now time.Time) {
 
 // onRTCPPort takes a datagram from the RTCP port.
 func (s *Session) onRTCPPort(b []byte, from netip.AddrPort, now time.Time) {
-	if isDTLS(b) {
+	switch {
+	case isSTUN(b):
+		s.onSTUN(b)
+	case isDTLS(b):
 		s.onDTLS(b, from, 1)
-		return
+	default:
+		s.onRTCP(b, from, now)
 	}
-	s.onRTCP(b, from, now)
 }
 
 // onDTLS hands a record to the handshake of its port.

@@ -166,7 +166,7 @@ func TestNewKeysAreTakenAndOldOnesGoOn(t *testing.T) {
 		if err := a.Update(na, a.chain.source); err != nil || a.protection != before {
 			t.Errorf("the same keys: %v, another context", err)
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(2*time.Second + 7*time.Millisecond) // between two packets: none is under way with the old keys
 		na, nb = withSDES("AEAD_AES_256_GCM", na, nb)
 		for s, neg := range map[*Session]sdp.Negotiated{a: na, b: nb} {
 			if err := s.Update(neg, s.chain.source); err != nil {

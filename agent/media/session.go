@@ -2,7 +2,7 @@
 //
 // A session is a chain of typed frames between a socket and a source: packets in, jitter buffer, decoder, filters, source,
 // encoder, packets out, paced by one clock. The chain is built whole from what was negotiated and swapped on a re-INVITE. It has
-// four seams, each chosen by name: codec (agent/codec), filter, protection (none, SDES, DTLS) and NAT traversal (plain so far).
+// four seams, each chosen by name: codec (agent/codec), filter, protection (none, SDES, DTLS) and NAT traversal (plain, STUN, TURN).
 package media
 
 import (
@@ -67,6 +67,7 @@ type Session struct {
 	onDTMF  func(rune)
 	refused uint64
 
+	questions   questions    // to STUN servers
 	association *association // of DTLS; nil without
 	onProtected func(error)
 }
@@ -107,18 +108,21 @@ func newSession(c Config, t transport) *Session {
 
 // listen reads both ports until the transport is closed.
 func (s *Session) listen() {
-	read := func(from func([]byte) (int, netip.AddrPort, error), take func([]byte, netip.AddrPort, time.Time)) {
-		buffer := make([]byte, 2048)
-		for {
-			n, addr, err := from(buffer)
-			if err != nil {
-				return
-			}
-			take(buffer[:n], netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), time.Now())
+	t := s.transport
+	s.spawn(func() { s.read(t.readRTP, s.onRTP) })
+	s.spawn(func() { s.read(t.readRTCP, s.onRTCPPort) })
+}
+
+// read takes in what comes to a port until it is closed.
+func (s *Session) read(from func([]byte) (int, netip.AddrPort, error), take func([]byte, netip.AddrPort, time.Time)) {
+	buffer := make([]byte, 2048)
+	for {
+		n, addr, err := from(buffer)
+		if err != nil {
+			return
 		}
+		take(buffer[:n], netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), time.Now())
 	}
-	s.spawn(func() { read(s.transport.readRTP, s.onRTP) })
-	s.spawn(func() { read(s.transport.readRTCP, s.onRTCPPort) })
 }
 
 // spawn runs f beside, under guard. What f locks it must free by defer, so that a panic in it leaves a session that can be closed.

@@ -24,7 +24,7 @@ func (r PortRange) pairs() (n, first int) {
 	return max((r.Last-first+1)/2, 0), first
 }
 
-// transport is the seam for how datagrams reach the peer: so far plainly, later with the help of STUN, TURN and ICE. Writing must
+// transport is the seam for how datagrams reach the peer: plainly, or by a relay. Writing must
 // not block; reading ends with an error when the transport is closed.
 type transport interface {
 	readRTP(b []byte) (int, netip.AddrPort, error)

@@ -79,7 +79,7 @@ func answerAudio(offer *Media, n Negotiated, c Capabilities) Media {
 	}
 	m.setFormats(list)
 	m.Attributes = append(m.Attributes, n.Protection.answer(c.Protect)...)
-	return m.finish(n.PTime, n.RTCPMux, n.Direction)
+	return m.finish(c, n.PTime, n.RTCPMux, n.Direction)
 }
 
 // refuse is a media line that declines another (RFC 3264 §6).

@@ -25,7 +25,8 @@ const (
 // Capabilities is what a line brings to a negotiation.
 type Capabilities struct {
 	Addr           netip.Addr     // where audio is received
-	Port           int            // RTP port; RTCP is the next one
+	Port           int            // RTP port
+	RTCPPort       int            // 0 = the next one
 	Codecs         []codec.Format // in order of preference
 	PTime          int            // ms a packet; 0 = DefaultPTime
 	ForcePTime     bool           // keep PTime even if the peer asks for another

@@ -32,12 +32,15 @@ func offerAudio(c Capabilities, before []codec.Format) Media {
 	m := Media{Kind: "audio", Port: c.Port, Proto: c.Protect.profile()}
 	m.setFormats(offered(c, before))
 	m.Attributes = append(m.Attributes, c.Protect.offer()...)
-	return m.finish(c.ptime(), c.RTCPMux, c.Direction)
+	return m.finish(c, c.ptime(), c.RTCPMux, c.Direction)
 }
 
 // finish adds what follows the formats in every stream of ours.
-func (m Media) finish(ptime int, mux bool, dir Direction) Media {
+func (m Media) finish(c Capabilities, ptime int, mux bool, dir Direction) Media {
 	m.Attributes = append(m.Attributes, value("ptime", ptime))
+	if c.RTCPPort != 0 && c.RTCPPort != c.Port+1 {
+		m.Attributes = append(m.Attributes, value("rtcp", c.RTCPPort)) // RFC 3605
+	}
 	if mux {
 		m.Attributes = append(m.Attributes, Attribute{Key: "rtcp-mux"})
 	}

@@ -21,12 +21,17 @@ func withBaresip(t *testing.T, bob baresip.Account, more ...string) (*softphone,
 // withBaresipOn is withBaresip with an agent.json.
 func withBaresipOn(t *testing.T, agentJSON string, bob baresip.Account, more ...string) (*softphone, *baresip.Program, context.Context) {
 	t.Helper()
+	return withBaresipIn(t, options{files: map[string]string{"agent.json": agentJSON}}, bob, more...)
+}
+
+// withBaresipIn is withBaresip with an agent of its own kind.
+func withBaresipIn(t *testing.T, o options, bob baresip.Account, more ...string) (*softphone, *baresip.Program, context.Context) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	t.Cleanup(cancel)
 	r, host := registrar(t, kamailio.Config{}, "alice", "bob")
-	a := startAgent(t, options{files: map[string]string{
-		"alice.xml": accountXML("alice", "secret-alice", host, more...), "agent.json": agentJSON,
-	}})
+	o.files["alice.xml"] = accountXML("alice", "secret-alice", host, more...)
+	a := startAgent(t, o)
 	a.awaitLine("alice", "registered")
 	bob.User, bob.Host, bob.Password, bob.Register = "bob", host, "secret-bob", true
 	b := baresip.ForTest(t, baresip.Config{ToneHz: 700, Account: bob})

@@ -2,57 +2,135 @@ package interop
 
 import (
 	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/softphone-operator/softphone-operator/test/peer/kamailio"
-	"github.com/softphone-operator/softphone-operator/test/peer/relay"
-	"github.com/softphone-operator/softphone-operator/test/peer/sipp"
+	"github.com/softphone-operator/softphone-operator/test/peer/baresip"
+	"github.com/softphone-operator/softphone-operator/test/peer/coturn"
+	"github.com/softphone-operator/softphone-operator/test/peer/dnsmasq"
 )
 
-// Behind a NAT, which the relay is to both sides: with contactIP=external the Contact
-// is where the registrar sees the line, and calls come by it. When the NAT forgets its
-// mappings the line is called under the next one, as soon as OPTIONS have shown it.
-func TestContactBehindANAT(t *testing.T) {
-	r, host := registrar(t, kamailio.Config{}, "alice")
-	nat := relay.ForTest(t, relay.Config{Upstream: r.Addr()})
-	a := startAgent(t, options{files: map[string]string{
-		"agent.json": `{"registrar":{"qualifySeconds":1}}`,
-		"alice.xml": accountXML("alice", "secret-alice", host, "<proxy>"+nat.Addr().String()+"</proxy>",
-			"<contactIP>external</contactIP>", "<expires>3600</expires>", autoAnswer),
-	}})
-	a.awaitLine("alice", "registered")
-	own := fmt.Sprintf("127.0.0.1:%d", a.sip)
-	check := func(before string) (public string) {
-		t.Helper()
-		eventually(t, "the binding leads through the NAT", func() (bool, string) {
-			l, all := a.line("alice"), contacts(t, r, "alice")
-			public = l.Public
-			return public != before && public != own && len(all) == 1 && strings.Contains(all[0].Contact, "@"+public+";") && all[0].Contact == l.Contact,
-				fmt.Sprintf("%+v, %+v", l, all)
-		})
-		finished(t, callAlice(t, r, sipp.Caller{Hold: 200 * time.Millisecond}))
-		return public
-	}
-	first := check("")
-	nat.Rebind()
-	began := time.Now()
-	second := check(first)
-	took := time.Since(began)
-	outcome(t, "kamailio", "behind a NAT as %s; %s after it forgot that, called as %s", first, ms(took), second)
+// throughTURN are the nodes of a line that is always relayed.
+func throughTURN(server string) string {
+	return fmt.Sprintf("<natTraversal>turnAlways</natTraversal><STUN>%s</STUN><STUNUsername>%s</STUNUsername><STUNPassword>%s</STUNPassword>",
+		server, coturn.User, coturn.Password)
 }
 
-// With contactIP=static others are told forcedContact, with our port.
-func TestContactAsForced(t *testing.T) {
-	r, host := registrar(t, kamailio.Config{}, "alice")
-	a := startAgent(t, options{files: map[string]string{
-		"alice.xml": accountXML("alice", "secret-alice", host, "<contactIP>static</contactIP>", "<forcedContact>127.0.0.2</forcedContact>"),
-	}})
-	a.awaitLine("alice", "registered")
-	if b := awaitBindings(t, r, "alice", 1)[0]; !strings.Contains(b.Contact, fmt.Sprintf("@127.0.0.2:%d;", a.sip)) {
-		t.Errorf("bound: %s", b.Contact)
+// TestCallsThroughTURN relays calls by coturn, reached by each transport, in both directions; baresip, which knows nothing of it,
+// talks to the relay.
+func TestCallsThroughTURN(t *testing.T) {
+	for _, transport := range []string{"udp", "tcp", "tls"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			keys := newPKI(t)
+			keys.serve(t, keys.ca.issue(t, "turn.carrier.test"))
+			server := coturn.Start(t, coturn.Config{Transports: []string{transport}, CertFile: keys.serverCert, KeyFile: keys.serverKey})
+			names := dnsmasq.Start(t, dnsmasq.Config{Hosts: map[string][]netip.Addr{"turn.carrier.test": {netip.MustParseAddr("127.0.0.1")}}})
+			at := fmt.Sprintf("turn.carrier.test:%d", server.Addr().Port())
+			a, b, ctx := withBaresipIn(t, options{
+				files: map[string]string{"ca.crt": string(keys.ca.pem)}, args: []string{"--resolver", names.Addr().String()},
+			}, baresip.Account{AutoAnswer: true}, autoAnswer, throughTURN(at))
+			id := a.dial(`{"line":"alice","to":"bob","seconds":4,"toneHz":1004}`)
+			call := a.awaitCall(id, "hears bob", func(r record) bool { return near(r, 700) && r.RTP.Received > 100 })
+			provoke(t, a)
+			call = a.awaitCall(id, "has ended", ended)
+			if _, err := b.Await(ctx, "CALL_CLOSED"); err != nil {
+				t.Fatal(err)
+			}
+			if call.NAT != "turn" || !strings.Contains(strings.Join(call.Treatment, "\n"), "relayed by") {
+				t.Errorf("the record says %s", pretty(call))
+			}
+			must(t, b.Dial(ctx, "alice"))
+			in := a.awaitIncoming("alice", "echoes", func(r record) bool { return r.ID != id && near(r, 700) && r.RTP.Received > 100 })
+			must(t, b.Hangup(ctx))
+			a.awaitCall(in.ID, "has ended", ended)
+			hz, share := baresipHeard(t, b)
+			if math.Abs(hz-700) > 2 || share < 0.5 || in.NAT != "turn" {
+				t.Errorf("it heard %.0f Hz (%.2f) of its echo; the record says %s", hz, share, pretty(in))
+			}
+			outcome(t, "coturn", "%s: both ways through the relay, lost %d of %d", transport, call.RTP.Lost, call.RTP.Received)
+		})
 	}
-	a.remove("alice.xml")
-	awaitBindings(t, r, "alice", 0)
+}
+
+// provoke sends what ended programs built on an older library (GHSA-34rh-wp3j-6cxc) to every UDP port of the agent, the TURN client's
+// among them: a Data indication with an XOR-PEER-ADDRESS of no length, 24 bytes, from anybody.
+func provoke(t *testing.T, a *softphone) {
+	t.Helper()
+	poison := []byte{0, 0x17, 0, 4, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 0x12, 0, 0}
+	conn, err := net.ListenPacket("udp4", "127.0.0.3:0")
+	must(t, err)
+	defer func() { _ = conn.Close() }()
+	ports := a.udpPorts()
+	if len(ports) < 3 { // SIP, RTP, RTCP
+		t.Errorf("the agent has the ports %v", ports)
+	}
+	for _, port := range ports {
+		_, err := conn.WriteTo(poison, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		must(t, err)
+	}
+}
+
+// udpPorts of the agent, as the kernel has them.
+func (s *softphone) udpPorts() []int {
+	s.t.Helper()
+	sockets, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.Pid))
+	must(s.t, err)
+	own := map[string]bool{}
+	for _, fd := range sockets {
+		if to, err := os.Readlink(fd); err == nil {
+			own[strings.TrimSuffix(strings.TrimPrefix(to, "socket:["), "]")] = true
+		}
+	}
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/udp", s.Pid))
+	must(s.t, err)
+	var ports []int
+	for line := range strings.Lines(string(table)) {
+		fields := strings.Fields(line) // sl local remote st queues tr tm retrnsmt uid timeout inode …
+		if len(fields) < 10 || !own[fields[9]] {
+			continue
+		}
+		_, port, _ := strings.Cut(fields[1], ":")
+		n, err := strconv.ParseUint(port, 16, 16)
+		must(s.t, err)
+		ports = append(ports, int(n))
+	}
+	return ports
+}
+
+// TestNoRelayNoCall has a line that must be relayed, and a server that is not there or does not know it.
+func TestNoRelayNoCall(t *testing.T) {
+	t.Parallel()
+	server := coturn.Start(t, coturn.Config{Transports: []string{"udp"}})
+	for what, nodes := range map[string]string{
+		"no server":        throughTURN("127.0.0.1:9"),
+		"a wrong password": strings.Replace(throughTURN(server.Addr().String()), coturn.Password, "wrong", 1),
+	} {
+		a, _, _ := withBaresip(t, baresip.Account{AutoAnswer: true}, nodes)
+		began := time.Now()
+		end := a.awaitCall(a.dial(`{"line":"alice","to":"bob","seconds":4}`), "has ended", ended)
+		if end.End.Code != 503 || !strings.Contains(end.End.Reason, "no relay") || strings.Contains(end.End.Reason, "wrong") {
+			t.Errorf("%s: the record says %s", what, pretty(end))
+		}
+		outcome(t, "coturn", "%s: no call after %s: %s", what, ms(time.Since(began)), end.End.Reason)
+	}
+}
+
+// TestSTUNSaysThatThereIsNoNAT asks coturn, found by SRV, where the line's ports are seen: where they are.
+func TestSTUNSaysThatThereIsNoNAT(t *testing.T) {
+	t.Parallel()
+	server := coturn.Start(t, coturn.Config{Transports: []string{"udp"}})
+	a, _, _ := withBaresip(t, baresip.Account{AutoAnswer: true}, "<natTraversal>auto</natTraversal><STUN>"+server.Addr().String()+"</STUN>")
+	end := a.awaitCall(a.dial(`{"line":"alice","to":"bob","seconds":2,"toneHz":1004}`), "has ended", ended)
+	if end.NAT != "plain" || !strings.Contains(strings.Join(end.Treatment, "\n"), "there is no NAT") || !near(end, 700) {
+		t.Errorf("the record says %s", pretty(end))
+	}
+	outcome(t, "coturn", "STUN: %s", end.Treatment[len(end.Treatment)-1])
 }

@@ -1,0 +1,58 @@
+package call
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/agent/media"
+)
+
+// reachTime bounds how long a call waits to know where it can be reached.
+const reachTime = 8 * time.Second
+
+// reach takes ports on an address and finds out where they can be reached from elsewhere, beside the call; then goes on with the
+// call, unless it has ended meanwhile. An error says that there are no ports, or that the call has to be relayed and cannot be.
+func (c *call) reach(local netip.Addr, then func(error)) {
+	err := c.audio.bind(local)
+	if err != nil || c.opts.NAT == nil {
+		then(err)
+		return
+	}
+	session := c.audio.session
+	c.open++
+	c.beside(func() {
+		ctx, cancel := context.WithTimeout(c.ctx, reachTime)
+		defer cancel()
+		servers, err := c.opts.NAT(ctx)
+		r, reachErr := session.Reach(ctx, servers)
+		if r.Why == "" && err != nil {
+			r.Why = fmt.Sprintf("no STUN server: %v", err)
+		}
+		c.box.post(func() {
+			c.open--
+			c.found(r, reachErr, then)
+		})
+	})
+}
+
+func (c *call) found(r media.Reach, err error, then func(error)) {
+	if c.rec.State == Ended {
+		return
+	}
+	if err == nil {
+		c.rec.NAT = r.Via
+		c.audio.announce(r)
+		if r.Why != "" {
+			c.note("NAT: " + clip(r.Why))
+		}
+	}
+	then(err)
+}
+
+// announce has descriptions name the place where the audio can be reached.
+func (a *audio) announce(r media.Reach) {
+	a.caps.Addr, a.caps.Port, a.caps.RTCPPort = r.RTP.Addr(), int(r.RTP.Port()), int(r.RTCP.Port())
+	a.origin.Addr = r.RTP.Addr()
+}
