@@ -12,6 +12,7 @@ import (
 
 	"github.com/softphone-operator/softphone-operator/test/peer/dnsmasq"
 	"github.com/softphone-operator/softphone-operator/test/peer/kamailio"
+	"github.com/softphone-operator/softphone-operator/test/peer/relay"
 )
 
 // subscribed tells how a subscription stands.
@@ -326,4 +327,62 @@ func TestSubscriptionsFollowTheLine(t *testing.T) {
 	})
 	a.awaitWatched("alice", "bob", "is watched there", func(w watchedStatus) bool { return isActive(w.Subscription) })
 	outcome(t, "kamailio+dnsmasq", "bindings of 12 s: the lamp is lit by the second server %s after the first died", ms(time.Since(began)))
+}
+
+// TestOutageOfACrowdThatSubscribes takes the server away under a hundred lines with
+// mailboxes: REGISTER and SUBSCRIBE together stay within what the agent is allowed, and
+// every lamp is true again.
+func TestOutageOfACrowdThatSubscribes(t *testing.T) {
+	t.Parallel()
+	const lines, most = 100, 50
+	var users []string
+	for i := range lines {
+		users = append(users, fmt.Sprintf("line%03d", i))
+	}
+	w := newWatched(t, kamailio.Config{Presence: true, MaxExpires: 20 * time.Second}, users...)
+	files := map[string]string{"agent.json": fmt.Sprintf(`{"version":1,"registrar":{"requestsPerSecond":%d}}`, most)}
+	for _, u := range users {
+		files[u+".xml"] = w.account(u, "secret-"+u, voicemail)
+	}
+	a := startAgent(t, options{files: files})
+	told := func(fits func(lineStatus) bool) func() (bool, string) {
+		return func() (bool, string) {
+			n, other := 0, ""
+			for _, l := range a.status().Lines {
+				if l.State == "registered" && l.MWI != nil && l.MWI.Subscription != nil && isActive(*l.MWI.Subscription) && fits(l) {
+					n++
+				} else {
+					other = pretty(l)
+				}
+			}
+			return n == lines, fmt.Sprintf("%d of %d, another one says %s", n, lines, other)
+		}
+	}
+	lookEvery(t, 200*time.Millisecond, "all are subscribed", told(func(lineStatus) bool { return true }))
+	kill(t, w)
+	lookEvery(t, 200*time.Millisecond, "none is registered", func() (bool, string) {
+		for _, l := range a.status().Lines {
+			if l.State == "registered" {
+				return false, pretty(l)
+			}
+		}
+		return true, ""
+	})
+	returned := time.Now()
+	revive(t, w)
+	lookEvery(t, 200*time.Millisecond, "all are subscribed again", told(func(l lineStatus) bool { return l.MWI.Subscription.ExpiresAt.After(returned) }))
+	subscribed := time.Since(returned)
+	lookEvery(t, time.Second, "every lamp is lit", told(func(l lineStatus) bool {
+		if l.MWI.NewMessages != 7 { // again, where kamailio's tables of text lose it
+			must(t, w.PublishMailbox(t.Context(), l.Name+"@"+domain, "Messages-Waiting: yes", "Voice-Message: 7/0"))
+		}
+		return l.MWI.NewMessages == 7
+	}))
+	seen := w.relay.Seen(time.Time{})
+	requests := append(relay.Requests(seen, "REGISTER"), relay.Requests(seen, "SUBSCRIBE")...)
+	if n := relay.Busiest(requests); n > most {
+		t.Errorf("%d requests within a second, allowed %d", n, most)
+	}
+	outcome(t, "kamailio/presence", "%d lines, server killed: all subscribed again %s after its return, every lamp lit; most REGISTER and SUBSCRIBE within a second: %d of %d allowed",
+		lines, ms(subscribed), relay.Busiest(requests), most)
 }
