@@ -295,7 +295,7 @@ func notRefreshed(s state, ev event) (state, []action) {
 	case o.gone():
 		return fail(s, ev, o)
 	}
-	s.failures++
+	s.failures += o.counts()
 	s.last, s.phase = o, active
 	after := min(o.wait(s.failures, ev.dice), max(s.expires.Sub(ev.at), 0))
 	s.retry = ev.at.Add(after)
@@ -312,7 +312,7 @@ func fail(s state, ev event, o *outcome) (state, []action) {
 		s.phase, s.retry = refused, time.Time{}
 		return s, []action{{do: forget}}
 	}
-	s.failures++
+	s.failures += o.counts()
 	s.phase = waiting
 	after := o.wait(s.failures, ev.dice)
 	s.retry = ev.at.Add(after)
@@ -391,6 +391,7 @@ func terminated(s state, ev event) (state, []action) {
 func onRenew(s state, ev event) (state, []action) {
 	switch s.phase {
 	case active:
+		s.failures = 0
 		return s, []action{{do: wake, after: time.Duration(float64(mostRenewWait) * ev.dice)}}
 	case waiting, refused:
 		s.failures = 0

@@ -53,10 +53,23 @@ func (o *outcome) gone() bool {
 	return o.problem == problemUnheard || slices.Contains([]int{404, 405, 408, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604}, o.code)
 }
 
+// counts is by how much the failures in a row grow: what was not sent has not failed.
+func (o *outcome) counts() int {
+	if o.problem == problemUnsent {
+		return 0
+	}
+	return 1
+}
+
+// unsentWait is how long a line waits that is not registered. When it is, it is told.
+const unsentWait = time.Minute
+
 // wait is how long after so many failures another try is due.
 func (o *outcome) wait(failures int, dice float64) time.Duration {
 	var after time.Duration
 	switch o.problem {
+	case problemUnsent:
+		return unsentWait
 	case problemRefused, problemSlow:
 		after = registration.RefusedAfter(failures, dice)
 	default:

@@ -647,6 +647,31 @@ func TestARefreshWaitsForTheRegistration(t *testing.T) {
 	})
 }
 
+// TestAServerThatForgotWhileItWasAway: what could not be sent meanwhile is no failure;
+// the first answer that there is no such subscription leads to another at once.
+func TestAServerThatForgotWhileItWasAway(t *testing.T) {
+	simulate(t, mailboxOnly, func(b *bench) {
+		b.server.is(says(200, "Expires: 600"))
+		b.set.Follow(up)
+		b.notify(b.last(1), 1, "active;expires=600", lit)
+		b.set.Follow(Footing{})
+		time.Sleep(9*time.Minute + 30*time.Second) // a refresh was due, and is due again
+		b.last(1)
+		b.server.is(func(req *sip.Request) *sip.Response {
+			if req.To().Params.Has("tag") {
+				return says(481)(req)
+			}
+			return says(200)(req)
+		})
+		back := up
+		back.Since = time.Now()
+		b.set.Follow(back)
+		time.Sleep(mostRenewWait)
+		b.notify(b.last(3), 1, "active", lit)
+		b.want("state", b.set.Status().MWI.Subscription.State, Active)
+	})
+}
+
 func TestUpdate(t *testing.T) {
 	simulate(t, watching("bob"), func(b *bench) {
 		b.set.Follow(up)
