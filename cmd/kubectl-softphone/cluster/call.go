@@ -24,6 +24,7 @@ type Call struct {
 	Direction string `json:"direction"`
 	Remote    string `json:"remote"`
 	State     string `json:"state"`
+	Held      string `json:"held"`
 	Codec     string `json:"codec"`
 	RTP       struct {
 		Sent     uint64   `json:"sent"`

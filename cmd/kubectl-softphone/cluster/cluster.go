@@ -19,7 +19,7 @@ import (
 
 // Commands are the commands that need a cluster.
 func Commands() []*cobra.Command {
-	return []*cobra.Command{statusCommand(), callCommand(), messageCommand(), checkCommand(), traceCommand()}
+	return []*cobra.Command{statusCommand(), callCommand(), holdCommand(), resumeCommand(), messageCommand(), checkCommand(), traceCommand()}
 }
 
 // target is the cluster and namespace a command is about.
