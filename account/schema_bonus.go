@@ -71,6 +71,9 @@ func serviceRows() []Row {
 	var rows []Row
 	for _, p := range camelServices {
 		for _, part := range serviceParts("PostData", "ContentType", "Method", "AuthUsername", "AuthPassword", "CustomHeaders", "Timeout") {
+			if p == "vpnStartup" {
+				part.Effect, part.HonouredBy = Live, ByAgent
+			}
 			if part.Name = p + part.Name; part.Name != "genericBalanceCheckPostData" {
 				rows = append(rows, part)
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/softphone-operator/softphone-operator/account"
 	"github.com/softphone-operator/softphone-operator/agent/call"
+	"github.com/softphone-operator/softphone-operator/agent/control"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
 	"github.com/softphone-operator/softphone-operator/agent/subscription"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
@@ -27,7 +28,8 @@ type incarnation struct {
 	calls    *call.Set
 	events   events
 	socket   *socket
-	reach    ua.Reach // what reg has learned
+	reach    ua.Reach                           // what reg has learned
+	vpn      atomic.Pointer[control.WebService] // what vpnStartupUrl said last; nil = nobody asked
 	unbind   func()
 	retired  atomic.Bool
 	started  bool      // reg runs; the line's goroutine owns it
@@ -137,6 +139,7 @@ func (in *incarnation) registrationConfig(l *line) registration.Config {
 		ContactAddress:  registration.ContactAddress(a.ContactIP),
 		Forced:          forcedContact(a),
 		Headers:         headersOf(a, sip.REGISTER),
+		Before:          in.startVPN(l),
 		Gate:            l.env.gate,
 		Qualifier:       l.env.qualifier,
 		Log:             l.env.log,

@@ -2,6 +2,8 @@ package agent
 
 import (
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"sync"
@@ -260,6 +262,57 @@ var (
 	sentByOf    = regexp.MustCompile(`(?m)^Via: SIP/2.0/UDP ([^;]*);`)
 	contactSaid = regexp.MustCompile(`(?m)^Contact: *<sip:[^@]*@([^;>]*)`)
 )
+
+// vpnStartupUrl is asked before the line registers; that it fails is counted and
+// shown, and the line registers all the same.
+func TestNodesAskForTheVPN(t *testing.T) {
+	server, alone := newEar(t, "server"), newEar(t, "alone")
+	var mu sync.Mutex
+	code, early, asked := http.StatusOK, "", 0
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if asked++; asked == 1 {
+			early = alone.first("REGISTER")
+		}
+		if r.URL.Query().Get("who") != "alice" {
+			code = http.StatusTeapot
+		}
+		w.WriteHeader(code)
+		code = http.StatusBadGateway // from then on
+	}))
+	defer service.Close()
+	nodes := "<vpnStartupUrl>" + service.URL + "/?who=%account[username]%</vpnStartupUrl>"
+	g := start(t, map[string]string{"alice.xml": lineXML("alice", alone.at, nodes), "bob.xml": lineXML("bob", server.at)})
+	g.awaitState("alice", delivery.Registered)
+	g.awaitState("bob", delivery.Registered)
+	vpn := func(line string) *control.WebService {
+		for _, l := range g.Status().Lines {
+			if l.Name == line {
+				return l.VPNStartup
+			}
+		}
+		return nil
+	}
+	eventually(t, func() bool {
+		s := vpn("alice")
+		return s != nil && s.Requests == 1 && s.Failures == 0 && s.LastCode == 200
+	})
+	if vpn("bob") != nil {
+		t.Error("a line without the node has asked")
+	}
+	g.put("alice.xml", lineXML("alice", alone.at, nodes, "<expires>77</expires>"))
+	eventually(t, func() bool {
+		s := vpn("alice")
+		return s != nil && s.Requests == 2 && s.Failures == 1 && s.LastCode == 502 && strings.HasSuffix(s.LastReason, ": 502 Bad Gateway")
+	})
+	g.awaitState("alice", delivery.Registered)
+	mu.Lock()
+	defer mu.Unlock()
+	if early != "" {
+		t.Errorf("asked behind the REGISTER: %s", early)
+	}
+}
 
 // Keepalives go out where keepAlive asks for them, every keepAlivePeriod.
 func TestNodesShapeTheKeepalives(t *testing.T) {

@@ -20,6 +20,7 @@ type view struct {
 	account            *account.Account
 	public             string            // our address as the server sees it
 	way                *registration.Way // nil = the registrar said nothing of it
+	vpn                *control.WebService
 	events             *subscription.Status
 	expiresAt, retryAt time.Time
 }
@@ -35,6 +36,7 @@ func (v *view) status() control.LineStatus {
 		DrainState: r.DrainState, ActiveCalls: r.ActiveCalls,
 		ConfigHash: r.ConfigHash, EffectiveHash: r.EffectiveHash, Certificates: r.Certificates,
 	}
+	status.VPNStartup = v.vpn
 	if w := v.way; w != nil {
 		status.Path, status.ServiceRoute, status.AssociatedURIs, status.Outbound = w.Path, w.ServiceRoute, w.Associated, w.Outbound
 	}
@@ -92,7 +94,7 @@ func (l *line) publish(o order) {
 	if len(r.Certificates) > 0 {
 		l.env.expiry.note(l.log(), r.Certificates, r.Server, time.Now())
 	}
-	l.show(&view{report: r, account: l.applied.Account, public: s.Public, way: s.Way, events: told, expiresAt: s.ExpiresAt, retryAt: s.Retry})
+	l.show(&view{report: r, account: l.applied.Account, public: s.Public, way: s.Way, vpn: in.vpn.Load(), events: told, expiresAt: s.ExpiresAt, retryAt: s.Retry})
 }
 
 // unregistered is the status of a line that is not to be registered.

@@ -114,6 +114,16 @@ type ServerStatus struct {
 	RetryAt      time.Time `json:"retryAt,omitzero"`
 }
 
+// WebService tells how a web service of an account fares.
+type WebService struct {
+	Requests uint64 `json:"requests"`
+	Failures uint64 `json:"failures"`
+	// LastCode of an answer, 0 = there was none; LastReason why that was no success.
+	LastCode   int       `json:"lastCode"`
+	LastReason string    `json:"lastReason,omitempty"`
+	At         time.Time `json:"at"`
+}
+
 // LineStatus is one line of it.
 type LineStatus struct {
 	Name  string         `json:"name"`
@@ -129,10 +139,12 @@ type LineStatus struct {
 	Public  string `json:"public,omitempty"`
 	// Path to the line, ServiceRoute of its requests and its AssociatedURIs, as the
 	// registrar said; Outbound: it keeps the flow the line registered over (RFC 5626).
-	Path           []string           `json:"path,omitempty"`
-	ServiceRoute   []string           `json:"serviceRoute,omitempty"`
-	AssociatedURIs []string           `json:"associatedUris,omitempty"`
-	Outbound       bool               `json:"outbound,omitempty"`
+	Path           []string `json:"path,omitempty"`
+	ServiceRoute   []string `json:"serviceRoute,omitempty"`
+	AssociatedURIs []string `json:"associatedUris,omitempty"`
+	Outbound       bool     `json:"outbound,omitempty"`
+	// VPNStartup is what became of the account's vpnStartupUrl; absent without one.
+	VPNStartup     *WebService        `json:"vpnStartup,omitempty"`
 	ExpiresAt      time.Time          `json:"expiresAt,omitzero"`
 	GrantedSeconds int                `json:"grantedSeconds,omitempty"`
 	LastCode       int                `json:"lastCode"`

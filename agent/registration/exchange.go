@@ -65,6 +65,9 @@ func (x *exchange) run(ctx context.Context, j job) *outcome {
 		there.servers = x.servers
 		return there.run(ctx, j)
 	}
+	if j.ask > 0 && len(x.trail) == 0 && x.cfg.Before != nil {
+		x.cfg.Before(ctx)
+	}
 	servers, err := x.locate(ctx, j)
 	if err != nil {
 		return failure(err, x.cfg, x.cfg.target())

@@ -64,6 +64,9 @@ type Config struct {
 	ContactAddress ContactAddress
 	// Forced is the address of Static.
 	Forced netip.Addr
+	// Before is called before each attempt to register, and waited for; nil = nothing
+	// is to be done before. That of New, or of the last change, counts.
+	Before func(ctx context.Context)
 	// Headers are added to every REGISTER.
 	Headers []Header
 	// Gate is shared by the lines of an agent; nil = this line has its own. The

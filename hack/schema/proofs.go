@@ -86,6 +86,16 @@ var proofs = map[string]string{
 	"customActionUrl":                      "agent/call.TestRewriting",
 	"cth_enabled":                          "agent/call.TestRewriting",
 	"cth_dialString":                       "agent/call.TestRewriting",
+	"vpnStartupUrl":                        "agent.TestNodesAskForTheVPN",
+	"vpnStartupPostData":                   "agent/webservice.TestServices",
+	"vpnStartupContentType":                "agent/webservice.TestServices",
+	"vpnStartupMethod":                     "agent/webservice.TestServices",
+	"vpnStartupAuthUsername":               "agent/webservice.TestServices",
+	"vpnStartupAuthPassword":               "agent/webservice.TestServices",
+	"vpnStartupCustomHeaders":              "agent/webservice.TestServices",
+	"vpnStartupTimeout":                    "agent/webservice.TestATimeout",
+	"cloud_username":                       "agent/webservice.TestServices",
+	"cloud_password":                       "agent/webservice.TestServices",
 	"userCallerIdMethod":                   "test/interop.TestWhoWeAreToOthers",
 }
 
