@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ const (
 	calls    class = iota
 	failures       // calls that were refused: those one looks at
 	events         // REGISTER, SUBSCRIBE, NOTIFY, MESSAGE
+	troubles       // such that are refused, or not answered, for as long as they are
 	pings          // OPTIONS
 	classes
 )
@@ -38,8 +40,9 @@ const (
 var bounds = [classes]struct{ messages, first, bytes, all int }{
 	calls:    {256, 32, 128 << 10, 10 << 20},
 	failures: {256, 32, 128 << 10, 4 << 20},
-	events:   {24, 0, 24 << 10, 4 << 20},
-	pings:    {4, 0, 8 << 10, 1 << 20},
+	events:   {24, 0, 24 << 10, 3 << 19},
+	troubles: {24, 0, 24 << 10, 2 << 20},
+	pings:    {4, 0, 8 << 10, 1 << 19},
 }
 
 // Store keeps the messages of an agent. All methods may be called from any goroutine.
@@ -67,12 +70,12 @@ type conversation struct {
 
 // record is a message as it is kept.
 type record struct {
-	at      time.Time
+	at      int64 // nanoseconds since 1970
 	way     *way
 	text    []byte
-	problem string
-	code    int
+	problem *string // nil = none
 	method  string
+	code    int16
 	sent    bool
 	cut     bool
 }
@@ -110,12 +113,14 @@ func (s *Store) Message(sent bool, transport string, local, remote netip.AddrPor
 	if cap(s.scratch) > 2*mostText {
 		s.scratch = nil
 	}
-	r := record{at: s.now(), sent: sent, code: f.code, method: methodName(f.method)}
+	now := s.now()
+	r := record{at: now.UnixNano(), sent: sent, code: int16(f.code), method: methodName(f.method)}
 	if r.cut = len(text) > mostText; r.cut {
 		text = text[:mostText]
 	}
 	r.text = append(make([]byte, 0, len(text)), text...)
-	c := s.conversation(f)
+	c := s.conversation(f, r)
+	c.last = now
 	r.way = c.way(transport, local, remote)
 	s.add(c, r)
 	if sink := s.sink.Load(); sink != nil {
@@ -135,7 +140,13 @@ func (s *Store) NotSent(remote netip.AddrPort, raw []byte, cause error) {
 	for i := len(c.messages) - 1; i >= 0; i-- {
 		r := &c.messages[i]
 		if r.sent && r.way.remote == remote && string(r.text) == string(text[:min(len(text), mostText)]) {
-			r.problem = cause.Error()
+			problem := cause.Error()
+			r.problem = &problem
+			if c.class == events {
+				s.class[events].remove(c)
+				c.class = troubles
+				s.class[troubles].add(c)
+			}
 			return
 		}
 	}
@@ -166,13 +177,11 @@ func classOf(method []byte) class {
 const mostID = 256
 
 // conversation gives the one a message belongs to.
-func (s *Store) conversation(f facts) *conversation {
+func (s *Store) conversation(f facts, r record) *conversation {
 	id := f.callID[:min(len(f.callID), mostID)]
 	if c := s.all[string(id)]; c != nil {
 		s.class[c.class].remove(c)
-		if c.class == calls && c.fails(f) {
-			c.class = failures
-		}
+		c.class = c.becomes(f, r)
 		s.class[c.class].add(c)
 		return c
 	}
@@ -180,6 +189,26 @@ func (s *Store) conversation(f facts) *conversation {
 	s.all[c.id] = c
 	s.class[c.class].add(c)
 	return c
+}
+
+// becomes gives the class of a conversation with another message in it.
+func (c *conversation) becomes(f facts, r record) class {
+	switch {
+	case c.class == calls && c.fails(f):
+		return failures
+	case c.class == troubles && f.code >= 200 && f.code < 300:
+		return events
+	case c.class != events:
+	case f.code >= 300 && f.code != 401 && f.code != 407, r.sent && f.code == 0 && c.repeats(r):
+		return troubles
+	}
+	return c.class
+}
+
+// repeats tells whether a message is the last one again: nobody answered.
+func (c *conversation) repeats(r record) bool {
+	n := len(c.messages)
+	return n > 0 && c.messages[n-1].sent && bytes.Equal(c.messages[n-1].text, r.text)
 }
 
 // fails tells whether a message says that a call came to nothing.
@@ -209,7 +238,6 @@ func (s *Store) add(c *conversation, r record) {
 	before := c.bytes
 	c.messages = append(c.messages, r)
 	c.bytes += r.cost()
-	c.last = r.at
 	for len(c.messages) > b.messages || c.bytes > b.bytes && len(c.messages) > 1 {
 		c.shorten(b.first)
 	}
@@ -341,8 +369,12 @@ func (c *conversation) list() []Message {
 }
 
 func (c *conversation) message(r record) Message {
+	problem := ""
+	if r.problem != nil {
+		problem = *r.problem
+	}
 	return Message{
-		At: r.at, Sent: r.sent, Transport: r.way.transport, Local: r.way.local, Remote: r.way.remote, Text: r.text, Cut: r.cut,
-		CallID: c.id, Method: r.method, CSeq: Header(r.text, "CSeq", ""), Code: r.code, Problem: r.problem,
+		At: time.Unix(0, r.at), Sent: r.sent, Transport: r.way.transport, Local: r.way.local, Remote: r.way.remote, Text: r.text, Cut: r.cut,
+		CallID: c.id, Method: r.method, CSeq: Header(r.text, "CSeq", ""), Code: int(r.code), Problem: problem,
 	}
 }

@@ -124,6 +124,31 @@ func TestAllCallsHaveTheirBound(t *testing.T) {
 	}
 }
 
+// TestALineInTroubleKeepsItsRoom: registrations that are refused, or not answered, do not
+// go for those that are well.
+func TestALineInTroubleKeepsItsRoom(t *testing.T) {
+	s, _ := clocked()
+	s.sent(request("REGISTER", "refused"))
+	s.received(response(403, "REGISTER", "refused"))
+	s.sent(request("REGISTER", "silent"))
+	s.sent(request("REGISTER", "silent"))
+	s.sent(request("REGISTER", "unsent"))
+	s.NotSent(there, []byte(request("REGISTER", "unsent")), errors.New("no route"))
+	s.sent(request("REGISTER", "mended"))
+	s.received(response(503, "REGISTER", "mended"))
+	s.received(response(200, "REGISTER", "mended"))
+	for i := range 2 * bounds[events].all / 1000 {
+		id := fmt.Sprint("well ", i)
+		s.sent(request("REGISTER", id, "X: "+strings.Repeat("x", 800)))
+		s.received(response(401, "REGISTER", id))
+	}
+	for id, want := range map[string]bool{"refused": true, "silent": true, "unsent": true, "mended": false, "well 0": false} {
+		if _, ok := s.Call(id); ok != want {
+			t.Errorf("%s is kept: %v", id, ok)
+		}
+	}
+}
+
 func TestTracesGoWithTheRecordsOfCalls(t *testing.T) {
 	s, now := clocked()
 	for _, id := range []string{"over", "running", "failed"} {

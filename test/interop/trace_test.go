@@ -121,7 +121,22 @@ func TestTheLadderOfACallThatFailed(t *testing.T) {
 		t.Errorf("the ladder:\n%s", ladder)
 	}
 	t.Logf("\n%s", ladder)
-	outcome(t, "sipp", "ladder of %d messages: INVITE, 180, 486, ACK", len(arrows))
+	cli := filepath.Join(t.TempDir(), "kubectl-softphone")
+	build := exec.Command("go", "build", "-o", cli, "../../cmd/kubectl-softphone")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	for says, args := range map[string][]string{"the last call": {"--last"}, "by its id": {"--call", end.ID}, "by its SIP Call-ID": {"--call", end.CallID}, "followed to its end": {"--last", "-f"}} {
+		if got := run(t, cli, append([]string{"trace", "alice", "--agent", a.url}, args...)...); got != string(ladder) {
+			t.Errorf("kubectl softphone trace, %s:\n%s", says, got)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "call.pcap")
+	if said := run(t, cli, "trace", "alice", "--agent", a.url, "--last", "-o", "pcap", "-w", file); said != "" || !strings.Contains(run(t, "tshark", "-r", file, "-d", "udp.port==1-65535,sip", "-Y", "sip"), "486 Busy Here") {
+		t.Errorf("the capture does not tell the end; %q", said)
+	}
+	outcome(t, "sipp", "ladder of %d messages: INVITE, 180, 486, ACK; the same by kubectl softphone trace", len(arrows))
 }
 
 // TestTheCaptureIsRead: by tcpdump and tshark, of what went over UDP and over TCP.
