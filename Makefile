@@ -34,8 +34,9 @@ demo-down: $(CLUSTER) ## Take away everything the demo started.
 test: deps test-unit test-fuzz test-interop test-e2e ## All tests: unit, envtest, fuzz, interop, e2e.
 
 .PHONY: build
-build: ## Build the programs into bin/.
-	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+build: deps-build ## Build the programs into bin/; the agent as it is in its image: static, with libopus.
+	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ $$($(GO) list ./cmd/... | grep -v /agent)
+	$(GO) run ./hack/image --version $(VERSION) --binary agent --out bin/agent
 
 # Where people have their terminals; the programs in the cluster run on Linux.
 .PHONY: build-cli
@@ -78,17 +79,18 @@ $(CLUSTER):
 	@$(GO) build -o $(CLUSTER) ./hack/cluster
 
 .PHONY: images
-images: ## Write the image archives the development cluster runs.
+images: deps-build ## Write the image archives the development cluster runs.
 	$(GO) run ./hack/image
 
 ##@ Tests
 
 .PHONY: test-unit
-test-unit: kube ## Every package's own tests; the controllers' run against a real API server (envtest).
+test-unit: deps-build kube ## Every package's own tests; the controllers' run against a real API server (envtest).
 	$(GOTEST) $$($(GO) list ./... | grep -v -e /test/e2e -e /test/interop)
+	CGO_ENABLED=1 $(GOTEST) ./agent/codec/... ./agent/media
 
 .PHONY: test-race
-test-race: ## The agent's tests under the race detector.
+test-race: deps-build ## The agent's tests under the race detector.
 	CGO_ENABLED=1 $(GOTEST) -race ./agent/... ./account/... ./delivery/...
 
 # The account document is everybody's input, be it typed, fetched or imported.
@@ -98,7 +100,7 @@ test-fuzz: ## The fuzz targets of everything that reads an account: 10 s each, i
 
 # What runs beside each other there mostly waits, hence more of it than there are cores.
 .PHONY: test-interop
-test-interop: deps-peers ## The agent against kamailio, sipp and baresip.
+test-interop: deps-build deps-peers ## The agent against kamailio, sipp and baresip.
 	$(GOTEST) -v -count=1 -timeout 5m ./test/peer/... | hack/quiet.sh
 	$(GOTEST) -v -count=1 -timeout $(if $(filter long,$(DRILL)),90m,15m) ./test/interop -parallel 6 -drill $(DRILL) $(PAGES) | hack/quiet.sh
 
@@ -115,7 +117,7 @@ fuzz: ## Every fuzz target for FUZZTIME (default 10s) each.
 	hack/fuzz.sh $(or $(FUZZTIME),10s)
 
 .PHONY: bench
-bench: deps-peers ## Benchmarks, those beside sipp and baresip included: `name value unit` lines, and bench.json.
+bench: deps-build deps-peers ## Benchmarks, those beside sipp and baresip included: `name value unit` lines, and bench.json.
 	$(GO) run ./test/bench
 
 ##@ Upkeep
@@ -139,8 +141,10 @@ lint: ## golangci-lint, with the import rules.
 kube: $(CLUSTER) ## Build Kubernetes (bin/kube) when it is missing or outdated.
 	@$(CLUSTER) build
 
-.PHONY: deps deps-cluster deps-peers
-deps: deps-cluster deps-peers
+.PHONY: deps deps-build deps-cluster deps-peers
+deps: deps-build deps-cluster deps-peers
+deps-build:
+	@hack/install-packages.sh build
 deps-cluster:
 	@hack/install-packages.sh cluster
 deps-peers:

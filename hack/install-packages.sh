@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the development cluster and the tests run, those that are missing only.
-# usage: hack/install-packages.sh [GROUP...]   groups: cluster peers (default: both)
+# usage: hack/install-packages.sh [GROUP...]   groups: build cluster peers (default: all)
 set -euo pipefail
 
 declare -A groups=(
+  [build]="gcc libc6-dev libopus-dev"
   [cluster]="containerd runc containernetworking-plugins iptables iproute2 conntrack util-linux dnsmasq-base kamailio ca-certificates"
   [peers]="kamailio kamailio-extra-modules kamailio-presence-modules kamailio-tls-modules sip-tester sipsak baresip-core linphone-cli tshark tcpdump prometheus ffmpeg libgsm-tools espeak-ng coturn"
 )
 
 missing=()
-for group in "${@:-cluster peers}"; do
+for group in "${@:-build cluster peers}"; do
   for word in $group; do
     for package in ${groups[$word]:?"no group of packages named $word"}; do
       [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")

@@ -59,12 +59,30 @@ func (c *call) newAudio(source media.Source) *audio {
 // capabilities are what the account lets a call offer on this kind of network.
 func capabilities(a *account.Account, network delivery.NetworkType) sdp.Capabilities {
 	c := sdp.Capabilities{
-		Codecs: codec.Formats(a.CodecOrder), PTime: a.Ptime, ForcePTime: a.ForcePtime, HonorTheirs: a.HonorTheirCodecListWiFi,
+		Codecs: codec.Formats(a.CodecOrder, codec.Options{PTime: a.Ptime, Opus: opus(a.OpusOptions)}), PTime: a.Ptime, ForcePTime: a.ForcePtime, HonorTheirs: a.HonorTheirCodecListWiFi,
 		TelephoneEvent: a.DTMFAll || slices.Contains(a.DTMFOrder, "rfc2833"),
 	}
 	if network == delivery.Cellular {
-		c.Codecs = codec.Formats(a.CodecOrder3G)
+		c.Codecs = codec.Formats(a.CodecOrder3G, codec.Options{PTime: a.Ptime3G, Opus: opus(a.OpusOptions3G)})
 		c.PTime, c.ForcePTime, c.HonorTheirs = a.Ptime3G, a.ForcePtime3G, a.HonorTheirCodecList3G
+	}
+	return c
+}
+
+// opus is how an account wants Opus.
+func opus(o account.Opus) codec.Opus {
+	c := codec.Opus{
+		Bandwidth: map[string]int{"nb": 8000, "fb": 48000}[o.Bandwidth], Complexity: -1,
+		FEC: o.FEC, DTX: o.DTX, VBR: o.VBR, ExpectedLoss: o.ExpectedPacketLoss,
+	}
+	if c.Bandwidth == 0 {
+		c.Bandwidth = 16000 // wb, and whatever else is said
+	}
+	if o.Complexity != nil {
+		c.Complexity = *o.Complexity
+	}
+	if o.Bitrate != nil {
+		c.Bitrate = *o.Bitrate
 	}
 	return c
 }

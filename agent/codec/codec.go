@@ -21,7 +21,8 @@ type Format struct {
 	PT       uint8  // RTP payload type, 0..127
 	Clock    int    // RTP timestamp rate in Hz; not always the sampling rate (G.722 says 8000 and samples at 16000)
 	Channels int    // 1 when SDP says nothing
-	Params   string // a=fmtp parameters, verbatim
+	Params   string // a=fmtp parameters, verbatim; of a format to send with, the peer's
+	Opus     Opus   // how to send, of Opus alone; never read from SDP
 }
 
 // Same reports whether f and g name the same encoding: name, clock and channels, whatever their payload types.
@@ -48,7 +49,7 @@ type Encoder interface {
 	Rate() int
 	// FrameSamples is the codec's own frame: Encode takes whole multiples of it (1 for a sample-by-sample codec).
 	FrameSamples() int
-	// Encode appends the payload for pcm to dst.
+	// Encode appends the payload for pcm to dst; nothing when nothing is to be sent for it (discontinuous transmission).
 	Encode(dst []byte, pcm []int16) ([]byte, error)
 }
 
@@ -62,4 +63,10 @@ type Decoder interface {
 	Decode(dst []int16, payload []byte) ([]int16, error)
 	// Conceal appends n samples that stand in for lost ones, fading to silence as the gap grows.
 	Conceal(dst []int16, n int) []int16
+}
+
+// Recoverer is a decoder that can make up for lost audio with what the packet after it repeats of it.
+type Recoverer interface {
+	// Recover appends the n samples that came before next, or what stands in for them.
+	Recover(dst []int16, next []byte, n int) []int16
 }

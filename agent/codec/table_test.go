@@ -16,7 +16,7 @@ func TestFormatsFollowTheAccountsOrder(t *testing.T) {
 		want  []string
 	}{
 		"the account's order is kept":                   {[]int{8, 0}, []string{"PCMA/8000", "PCMU/8000"}},
-		"codecs not spoken yet are left out":            {[]int{103, 18, 0, 9, 102, 3, 8}, []string{"PCMU/8000", "G722/8000", "GSM/8000", "PCMA/8000"}},
+		"what is no audio codec is left out":            {[]int{34, 0, 9, 3, 8, 99}, []string{"PCMU/8000", "G722/8000", "GSM/8000", "PCMA/8000"}},
 		"numbers nobody knows are left out":             {[]int{34, 0}, []string{"PCMU/8000"}},
 		"a repeated number counts once":                 {[]int{0, 8, 0}, []string{"PCMU/8000", "PCMA/8000"}},
 		"an order of codecs not spoken yet offers none": {[]int{18}, nil},
@@ -25,7 +25,7 @@ func TestFormatsFollowTheAccountsOrder(t *testing.T) {
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, f := range Formats(row.order) {
+			for _, f := range Formats(row.order, Options{}) {
 				got = append(got, f.String())
 			}
 			if !slices.Equal(got, row.want) {

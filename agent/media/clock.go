@@ -139,7 +139,7 @@ func (s *Session) play(c *chain, due time.Time) Frame {
 
 func (s *Session) encode(c *chain, heard Frame) ([]byte, int) {
 	packet, octets, err := s.out.next(c, heard)
-	if err == nil {
+	if err == nil && packet != nil {
 		packet, err = s.protection.protectRTP(packet)
 	}
 	if err != nil {

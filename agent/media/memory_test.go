@@ -149,7 +149,7 @@ func closeSession(t testing.TB, s *Session) {
 // agreed is a negotiation of μ-law at 20 ms with a peer.
 func agreed(peer string) sdp.Negotiated {
 	remote := netip.MustParseAddrPort(peer)
-	formats := codec.Formats([]int{0, 8})
+	formats := codec.Formats([]int{0, 8}, codec.Options{})
 	return sdp.Negotiated{
 		Remote: remote, RemoteRTCP: netip.AddrPortFrom(remote.Addr(), remote.Port()+1),
 		Codec: formats[0], Receive: formats, TelephoneEventPT: 101, ReceiveEventPT: 101, PTime: 20,
@@ -162,7 +162,7 @@ var audioCodecs = []int{0, 8, 9, 3}
 // spoken is a negotiation like agreed, of a codec to send and others that may be heard.
 func spoken(peer string, sends int, hears ...int) sdp.Negotiated {
 	n := agreed(peer)
-	n.Codec, n.Receive = codec.Formats([]int{sends})[0], codec.Formats(append(hears, sends))
+	n.Codec, n.Receive = codec.Formats([]int{sends}, codec.Options{})[0], codec.Formats(append(hears, sends), codec.Options{})
 	return n
 }
 

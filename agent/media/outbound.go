@@ -44,7 +44,7 @@ func (o *outbound) skip(ticks uint32) {
 }
 
 // next makes the packet of one step: a telephone-event if one is being sent, else what the source says. It stays valid until the
-// next call. The source runs on underneath an event.
+// next call. The source runs on underneath an event. There is no packet when the codec needs none for what is to be heard.
 func (o *outbound) next(c *chain, heard Frame) ([]byte, int, error) {
 	if len(o.pcm) != c.samples {
 		o.pcm = make([]int16, c.samples)
@@ -63,6 +63,10 @@ func (o *outbound) next(c *chain, heard Frame) ([]byte, int, error) {
 		var err error
 		if payload, err = c.encoder.Encode(payload, o.pcm); err != nil {
 			return nil, 0, err
+		}
+		if len(payload) == 0 {
+			o.mark = true
+			return nil, 0, nil
 		}
 	}
 	o.mark = false

@@ -188,7 +188,7 @@ func (p *playout) fill(out []int16, decoders *[128]codec.Decoder, want int64) {
 			p.take(s)
 			p.pause = true
 		case s.ts > p.edge:
-			p.bridge(s, missing, want)
+			p.bridge(s, missing, want, decoders)
 		default:
 			p.decode(s, decoders)
 		}
@@ -208,7 +208,7 @@ func (p *playout) starve(samples int) {
 }
 
 // bridge leads over the gap before a packet. A delay longer than needed is taken out of the gap.
-func (p *playout) bridge(s *slot, samples int, want int64) {
+func (p *playout) bridge(s *slot, samples int, want int64, decoders *[128]codec.Decoder) {
 	gap := s.ts - p.edge
 	if over := p.lag - want; over > p.step {
 		cut := min(gap, over)
@@ -220,9 +220,24 @@ func (p *playout) bridge(s *slot, samples int, want int64) {
 	// A gap smaller than a sample's worth of ticks still has to end.
 	n := min(samples, max(p.samples(gap), 1))
 	if gap > 0 {
+		if recovered := p.recover(s, gap, decoders); recovered > 0 {
+			p.edge += recovered
+			return
+		}
 		p.conceal(n)
 		p.edge = min(p.edge+max(p.ticks(n), 1), s.ts)
 	}
+}
+
+// recover fills what was lost just before a packet with what the packet repeats of it, where its codec does that. It gives the ticks.
+func (p *playout) recover(s *slot, gap int64, decoders *[128]codec.Decoder) int64 {
+	d := decoders[s.pt]
+	r, ok := d.(codec.Recoverer)
+	if !ok || p.pause || p.decoder != d || gap > p.ticks(d.Samples(s.payload)) {
+		return 0
+	}
+	p.pcm = r.Recover(p.pcm, s.payload, p.samples(gap))
+	return gap
 }
 
 // conceal makes up samples: silence in a pause, else what the decoder thinks.

@@ -43,8 +43,8 @@ func (s simulation) run(t *testing.T) (p *playout, out []int16) {
 	slices.SortStableFunc(arrivals, func(a, b arrived) int { return cmp.Compare(a.at, b.at) })
 	p = newPlayout(8000, 8000, 160)
 	var decoders [128]codec.Decoder
-	decoders[0], _ = codec.NewDecoder(codec.Formats([]int{0})[0])
-	enc, _ := codec.NewEncoder(codec.Formats([]int{0})[0])
+	decoders[0], _ = codec.NewDecoder(codec.Formats([]int{0}, codec.Options{})[0])
+	enc, _ := codec.NewEncoder(codec.Formats([]int{0}, codec.Options{})[0])
 	frame := make([]int16, 160)
 	end := arrivals[len(arrivals)-1].at + 100
 	for now := 3.0; now < end; now += 20 {
@@ -316,7 +316,7 @@ func FuzzPlayout(f *testing.F) {
 		p := newPlayout(8000, rate, 160)
 		var decoders [128]codec.Decoder // none for payload type 3
 		for pt, number := range []int{0, 9, 3} {
-			d, _ := codec.NewDecoder(codec.Formats([]int{number})[0])
+			d, _ := codec.NewDecoder(codec.Formats([]int{number}, codec.Options{})[0])
 			decoders[pt], _ = atRate(d, rate)
 		}
 		out, payload, now := make([]int16, rate/50), make([]byte, 2048), int64(0)

@@ -284,7 +284,7 @@ func TestPacketTimesOtherThanTwenty(t *testing.T) {
 		n := newNetwork()
 		a, b := n.open(t, alice), n.open(t, bob)
 		slow, fast := agreed(bob), agreed(alice)
-		slow.PTime, fast.PTime, fast.Codec = 60, 10, codec.Formats([]int{8})[0]
+		slow.PTime, fast.PTime, fast.Codec = 60, 10, codec.Formats([]int{8}, codec.Options{})[0]
 		start(t, a, slow, Tone{Hz: 700, LevelDBm0: -12})
 		start(t, b, fast, Echo{})
 		time.Sleep(6 * time.Second)

@@ -24,7 +24,7 @@ func AcceptWith(ours, answer *Description, c Capabilities) (Negotiated, error) {
 	}
 	own, m := &ours.Media[i], &answer.Media[i]
 	offered, theirs := own.formats(nil), m.formats(own)
-	spoken := slices.DeleteFunc(slices.Clone(offered), func(f codec.Format) bool { return f.Name == telephoneEvent })
+	spoken := wished(slices.DeleteFunc(slices.Clone(offered), func(f codec.Format) bool { return f.Name == telephoneEvent }), c.Codecs)
 	chosen := common(theirs, spoken, c.HonorTheirs)
 	if len(chosen) == 0 {
 		return Negotiated{}, fmt.Errorf("%w: the answer has none of the offered codecs but %s", ErrNotAcceptable, list(theirs))
@@ -42,7 +42,7 @@ func AcceptWith(ours, answer *Description, c Capabilities) (Negotiated, error) {
 	if c.PTime == 0 {
 		c.PTime = ours.ptime(own, Capabilities{})
 	}
-	n.PTime = packetTime(n.Codec, answer.ptime(m, c))
+	n.PTime = codec.PacketTime(n.Codec, answer.ptime(m, c))
 	n.Direction = ours.direction(own).Both(answer.direction(m).Reverse())
 	var err error
 	if n.Protection, err = c.Protect.agreed(own, answer, m); err != nil {
@@ -50,6 +50,16 @@ func AcceptWith(ours, answer *Description, c Capabilities) (Negotiated, error) {
 	}
 	n.Remote, n.RemoteRTCP, err = answer.remote(m, n.RTCPMux, ours.connection(own).Addr)
 	return n, err
+}
+
+// wished adds to formats read from a description what the account wishes beyond what descriptions can say.
+func wished(list, codecs []codec.Format) []codec.Format {
+	for i, f := range list {
+		if at := slices.IndexFunc(codecs, f.Same); at >= 0 {
+			list[i].Opus = codecs[at].Opus
+		}
+	}
+	return list
 }
 
 // receivable are the payload types audio may come under after our offer: those we announced, and the answerer's own numbers where

@@ -126,7 +126,7 @@ func TestBothSidesAgree(t *testing.T) {
 	for _, offers := range []Direction{SendRecv, SendOnly, RecvOnly, Inactive} {
 		for _, answers := range []Direction{SendRecv, SendOnly, RecvOnly, Inactive} {
 			a, b := caps(), caps()
-			a.Direction, b.Direction, b.Codecs = offers, answers, codec.Formats([]int{8, 0})
+			a.Direction, b.Direction, b.Codecs = offers, answers, codec.Formats([]int{8, 0}, codec.Options{})
 			b.Addr, b.Port, b.HonorTheirs = netip.MustParseAddr("192.0.2.2"), 20000, true
 			offer := Offer(a, origin)
 			seen, err := Parse(offer.Marshal())

@@ -58,7 +58,7 @@ func (d *Description) negotiate(m *Media, c Capabilities) (Negotiated, error) {
 	}
 	_, mux := attribute(m.Attributes, "rtcp-mux")
 	n.RTCPMux = mux && c.RTCPMux
-	n.PTime = packetTime(n.Codec, d.ptime(m, c))
+	n.PTime = codec.PacketTime(n.Codec, d.ptime(m, c))
 	n.Direction = c.Direction.Both(d.direction(m).Reverse())
 	n.Protection, _ = c.Protect.choose(d, m)
 	var err error
@@ -70,7 +70,7 @@ func answerAudio(offer *Media, n Negotiated, c Capabilities) Media {
 	m := Media{Kind: offer.Kind, Port: c.Port, Proto: offer.Proto}
 	list := slices.Clone(n.Receive)
 	for i, f := range list {
-		list[i].Params = c.Codecs[slices.IndexFunc(c.Codecs, f.Same)].Params
+		list[i] = codec.Answer(f, c.Codecs[slices.IndexFunc(c.Codecs, f.Same)])
 	}
 	if n.ReceiveEventPT >= 0 {
 		e, _ := event(offer.formats(nil), n.Codec.Clock)

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write the golden answers anew")
 
 func caps() Capabilities {
 	return Capabilities{
-		Addr: netip.MustParseAddr("192.0.2.1"), Port: 10000, Codecs: codec.Formats([]int{0, 8}), PTime: 20, TelephoneEvent: true,
+		Addr: netip.MustParseAddr("192.0.2.1"), Port: 10000, Codecs: codec.Formats([]int{0, 8}, codec.Options{}), PTime: 20, TelephoneEvent: true,
 	}
 }
 
@@ -254,7 +254,7 @@ func TestPacketsHoldWholeFrames(t *testing.T) {
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			c := caps()
-			c.Codecs, c.PTime, c.ForcePTime = codec.Formats([]int{0, 3, 9}), row.own, row.force
+			c.Codecs, c.PTime, c.ForcePTime = codec.Formats([]int{0, 3, 9}, codec.Options{}), row.own, row.force
 			body := "v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4000 RTP/AVP " + row.format + "\r\n" + row.attributes
 			theirs, err := Parse([]byte(body))
 			if err != nil {

@@ -87,23 +87,17 @@ func common(theirs, ours []codec.Format, honorTheirs bool) []codec.Format {
 	if honorTheirs {
 		for _, f := range theirs {
 			if i := slices.IndexFunc(ours, f.Same); i >= 0 && !slices.ContainsFunc(list, f.Same) {
-				list = append(list, named(f, ours[i]))
+				list = append(list, codec.Agree(f, ours[i]))
 			}
 		}
 		return list
 	}
 	for _, own := range ours {
 		if i := slices.IndexFunc(theirs, own.Same); i >= 0 && !slices.ContainsFunc(list, own.Same) {
-			list = append(list, named(theirs[i], own))
+			list = append(list, codec.Agree(theirs[i], own))
 		}
 	}
 	return list
-}
-
-// named is their format under our spelling of its name.
-func named(theirs, ours codec.Format) codec.Format {
-	theirs.Name = ours.Name
-	return theirs
 }
 
 // event finds the telephone-event format for a codec: of the same clock (RFC 4733 §2.1), else the 8 kHz one many send with every codec.

@@ -83,14 +83,6 @@ func (d *Description) milliseconds(m *Media, key string) (int, bool) {
 	return int(ms), err == nil
 }
 
-// packetTime is a packet time that a codec's frames fill: who asks for 30 ms of GSM gets 20.
-func packetTime(f codec.Format, ms int) int {
-	if spec, ok := codec.Find(f); ok {
-		return spec.PacketTime(ms)
-	}
-	return ms
-}
-
 // ptime is our own packet time, within what fits an RTP packet and a clock.
 func (c Capabilities) ptime() int {
 	if c.PTime <= 0 {

@@ -24,7 +24,7 @@ import (
 // programs are the images this repository ships.
 var programs = []archive.Program{
 	{Name: "manager", Package: "./cmd/manager", Reference: "voip.softphone.dev/manager:dev", Certificates: true},
-	{Name: "agent", Package: "./cmd/agent", Reference: "voip.softphone.dev/agent:dev", Certificates: true},
+	{Name: "agent", Package: "./cmd/agent", Reference: "voip.softphone.dev/agent:dev", Certificates: true, Libopus: true},
 }
 
 func main() {

@@ -56,6 +56,7 @@ func baresipHeard(t *testing.T, b *baresip.Program) (hz, share float64) {
 // not its sampling rate.
 var baresipCodecs = []struct{ number, theirs, sdp string }{
 	{"0", "PCMU/8000", "PCMU/8000"}, {"8", "PCMA/8000", "PCMA/8000"}, {"9", "G722/16000", "G722/8000"}, {"3", "GSM/8000", "GSM/8000"},
+	{"103", "opus/48000/2", "opus/48000/2"},
 }
 
 func TestBaresipCallsTheEcho(t *testing.T) {
@@ -110,7 +111,7 @@ func TestWhoseCodecListWins(t *testing.T) {
 }
 
 func TestWeCallBaresip(t *testing.T) {
-	all := []string{"PCMU/8000", "PCMA/8000", "GSM/8000", "G722/16000"}
+	all := []string{"PCMU/8000", "PCMA/8000", "GSM/8000", "G722/16000", "opus/48000/2"}
 	for _, codec := range baresipCodecs {
 		t.Run(strings.Split(codec.sdp, "/")[0], func(t *testing.T) {
 			a, b, ctx := withBaresip(t, baresip.Account{AutoAnswer: true, Codecs: all}, "<codecOrder>"+codec.number+"</codecOrder>")

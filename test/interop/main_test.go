@@ -3,11 +3,11 @@
 package interop
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +16,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/softphone-operator/softphone-operator/hack/image/archive"
 	"github.com/softphone-operator/softphone-operator/test/drill"
 	"github.com/softphone-operator/softphone-operator/test/peer/echo"
 )
@@ -49,10 +50,9 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	program = filepath.Join(dir, "agent")
-	build := exec.Command("go", "build", "-o", program, "../../cmd/agent")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+	agent := archive.Program{Package: "./cmd/agent", Libopus: true} // as it is in its image
+	if err := agent.Compile(context.Background(), "../..", program, "test"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	code := m.Run()

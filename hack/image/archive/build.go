@@ -16,24 +16,42 @@ type Program struct {
 	Package      string // import path, relative to the repository
 	Reference    string // of the image
 	Certificates bool   // the machine's CA certificates go along
+	Libopus      bool   // speaks Opus, where this machine has libopus to link
 }
+
+// opusHeader is what libopus-dev brings; without it programs are built without Opus.
+const opusHeader = "/usr/include/opus/opus.h"
 
 // certificateFile is where Debian keeps, and Go programs look for, the CA
 // certificates.
 const certificateFile = "/etc/ssl/certs/ca-certificates.crt"
 
 // Compile builds p as a static program at output, with the flags that every
-// build of it uses, whether for an archive or in the Dockerfile. version goes
-// into its variable main.version.
+// build of it uses, whether for an archive, in the Dockerfile or for tests.
+// version goes into its variable main.version.
 func (p Program) Compile(ctx context.Context, root, output, version string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-ldflags", "-s -w -X main.version="+version, "-o", output, p.Package)
+	ldflags, tags, cgo := "-s -w -X main.version="+version, "", "CGO_ENABLED=0"
+	if p.withLibopus() {
+		ldflags += " -linkmode external -extldflags -static"
+		tags, cgo = "netgo,osusergo", "CGO_ENABLED=1"
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-tags", tags, "-ldflags", ldflags, "-o", output, p.Package)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), cgo)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("build %s: %w", p.Package, err)
 	}
 	return nil
+}
+
+// withLibopus says whether libopus is to be linked, and here to be linked.
+func (p Program) withLibopus() bool {
+	if !p.Libopus {
+		return false
+	}
+	_, err := os.Stat(opusHeader)
+	return err == nil
 }
 
 // Build brings the archive of p in the repository at root up to date and

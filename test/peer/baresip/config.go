@@ -43,6 +43,7 @@ module_path %s
 module g711.so
 module g722.so
 module gsm.so
+module opus.so
 module aufile.so
 module srtp.so
 module dtls_srtp.so

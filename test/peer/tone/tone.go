@@ -41,7 +41,7 @@ func WriteWAV(path string, pcm []int16) error {
 	return os.WriteFile(path, b, 0o600)
 }
 
-// ReadWAV reads the samples of a mono 16-bit WAV. A header whose length was not
+// ReadWAV reads the samples of a 16-bit WAV, of two channels the first. A header whose length was not
 // brought up to date is no obstacle: what is there is read.
 func ReadWAV(path string) (pcm []int16, rate int, err error) {
 	b, err := os.ReadFile(path)
@@ -51,6 +51,7 @@ func ReadWAV(path string) (pcm []int16, rate int, err error) {
 	if len(b) < 12 || string(b[:4]) != "RIFF" || string(b[8:12]) != "WAVE" {
 		return nil, 0, fmt.Errorf("%s is no WAV", path)
 	}
+	channels := 1
 	for rest := b[12:]; len(rest) >= 8; {
 		id, size := string(rest[:4]), int(binary.LittleEndian.Uint32(rest[4:8]))
 		body := rest[8:]
@@ -59,14 +60,15 @@ func ReadWAV(path string) (pcm []int16, rate int, err error) {
 			if n == 0 {
 				n = len(body)
 			}
-			pcm = make([]int16, n/2)
-			for i := range pcm {
-				pcm[i] = int16(binary.LittleEndian.Uint16(body[2*i:]))
+			pcm = make([]int16, n/2/channels)
+			for i := range pcm { // the first channel
+				pcm[i] = int16(binary.LittleEndian.Uint16(body[2*channels*i:]))
 			}
 			return pcm, rate, nil
 		}
 		if id == "fmt " && len(body) >= 16 {
-			if channels, bits := binary.LittleEndian.Uint16(body[2:]), binary.LittleEndian.Uint16(body[14:]); channels != 1 || bits != 16 {
+			bits := binary.LittleEndian.Uint16(body[14:])
+			if channels = int(binary.LittleEndian.Uint16(body[2:])); channels < 1 || channels > 2 || bits != 16 {
 				return nil, 0, fmt.Errorf("%s has %d channels of %d bits", path, channels, bits)
 			}
 			rate = int(binary.LittleEndian.Uint32(body[4:]))

@@ -1,0 +1,137 @@
+//go:build cgo && !nolibopus
+
+package media
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/agent/codec"
+	"github.com/softphone-operator/softphone-operator/agent/sdp"
+)
+
+// opusWith is a negotiation of Opus, as the account wants it on our side and with what the peer asks for.
+func opusWith(peer string, own codec.Opus, params string) sdp.Negotiated {
+	n := spoken(peer, 103)
+	f := codec.Formats([]int{103}, codec.Options{Opus: own})[0]
+	n.Receive[0] = f
+	f.Params = params
+	n.Codec = f
+	return n
+}
+
+// Timestamps run at 48 kHz whatever the bandwidth; a packet of 20 ms is 960 ticks.
+func TestOpusIsHeardInEveryBandwidth(t *testing.T) {
+	for bandwidth, hz := range map[int]float64{8000: 1000, 16000: 5200, 48000: 11000} {
+		for _, ptime := range []int{10, 20, 60} {
+			synctest.Test(t, func(t *testing.T) {
+				network := newNetwork()
+				a, sent, _ := watched(t, network, alice)
+				b := network.open(t, bob)
+				own := codec.Opus{Bandwidth: bandwidth, Complexity: -1, Bitrate: 64000, VBR: true}
+				to, from := opusWith(bob, own, ""), opusWith(alice, own, "")
+				to.PTime, from.PTime = ptime, ptime
+				start(t, a, to, Tone{Hz: hz, LevelDBm0: -10})
+				start(t, b, from, Echo{})
+				time.Sleep(4 * time.Second)
+				synctest.Wait()
+				for who, st := range map[string]Stats{"alice": a.Stats(), "bob": b.Stats()} {
+					if st.Heard == nil || st.Codec != "opus/48000/2" || st.Lost+st.Discarded != 0 {
+						t.Fatalf("%s at %d Hz: %+v", who, bandwidth, st)
+					}
+					within(t, who+": frequency", st.Heard.FrequencyHz, hz, 2)
+					within(t, who+": level", st.Heard.LevelDBm0, -10, 1)
+					within(t, who+": jitter", value(st.JitterMs), 0, 0.2)
+				}
+				closeSession(t, a)
+				for i, p := range sent.rtp {
+					if p.Timestamp-sent.rtp[0].Timestamp != uint32(48*ptime*i) {
+						t.Fatalf("packet %d has timestamp %d", i, p.Timestamp-sent.rtp[0].Timestamp)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A silent line sends next to nothing when the peer takes DTX; it is no loss, and the peer hears of the tone after it at once.
+func TestOpusPausesAreNoLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := newNetwork()
+		a, b := network.open(t, alice), network.open(t, bob)
+		own := codec.Opus{Bandwidth: 16000, Complexity: -1, VBR: true, DTX: true}
+		start(t, a, opusWith(bob, own, "usedtx=1"), Silence{})
+		start(t, b, opusWith(alice, own, ""), Silence{})
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		st := b.Stats()
+		if st.Received > 60 || st.Received < 10 || st.Lost != 0 || st.Discarded != 0 {
+			t.Fatalf("10 s of silence: %+v", st)
+		}
+		if err := a.Update(opusWith(bob, own, "usedtx=1"), Tone{Hz: 440, LevelDBm0: -10}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if st = b.Stats(); st.Heard == nil || st.Lost != 0 {
+			t.Fatalf("3 s of a tone after it: %+v", st)
+		}
+		within(t, "frequency", st.Heard.FrequencyHz, 440, 2)
+	})
+}
+
+// What is lost is repaired by the packet after it where the sender repeats it.
+func TestOpusRepairsLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := newNetwork()
+		rng, lost := rand.New(rand.NewPCG(7, 7)), 0
+		network.impair = func(from, _ netip.AddrPort, _ []byte) []time.Duration {
+			if from == netip.MustParseAddrPort(alice) && rng.Float64() < 0.05 {
+				lost++
+				return nil
+			}
+			return []time.Duration{30 * time.Millisecond}
+		}
+		a, b := network.open(t, alice), network.open(t, bob)
+		own := codec.Opus{Bandwidth: 16000, Complexity: -1, Bitrate: 24000, VBR: true, ExpectedLoss: 20}
+		start(t, a, opusWith(bob, own, "useinbandfec=1"), Tone{Hz: 400, LevelDBm0: -10})
+		start(t, b, opusWith(alice, own, ""), Silence{})
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		st := b.Stats()
+		if st.Heard == nil {
+			t.Fatalf("%+v", st)
+		}
+		within(t, "packets lost", float64(st.Lost), float64(lost), 2)
+		within(t, "frequency", st.Heard.FrequencyHz, 400, 3)
+		within(t, "level", st.Heard.LevelDBm0, -10, 1.5)
+	})
+}
+
+func TestOpusAllocatesNothingInSteadyState(t *testing.T) {
+	c, err := newChain(opusWith(bob, codec.Opus{}, "useinbandfec=1"), Tone{Hz: 400, LevelDBm0: -10}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPlayout(48000, c.rate, int64(c.step))
+	payload, pcm, out := make([]byte, 0, 1500), make([]int16, c.samples), make([]int16, c.samples)
+	c.generator.Fill(Frame{pcm, c.rate, 0}, Frame{})
+	seq, now := int64(1), int64(0)
+	step := func() {
+		payload, _ = c.encoder.Encode(payload[:0], pcm)
+		if seq%10 != 0 { // one in ten is lost
+			p.put(seq, uint32(now), now, c.negotiated.Codec.PT, true, payload)
+		}
+		p.pull(now, out, &c.decoders)
+		seq, now = seq+1, now+int64(c.step)
+	}
+	for range 200 {
+		step()
+	}
+	if n := testing.AllocsPerRun(500, step); n != 0 {
+		t.Errorf("%v allocations a packet", n)
+	}
+}
