@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os/exec"
+	"strings"
 	"testing"
 )
 
@@ -55,6 +56,12 @@ func TestACallIsAnsweredWithAnEchoThatIsHeard(t *testing.T) {
 	call, err := place(t, ns, "caller", "callee", "--seconds", "6", "--tone", fmt.Sprint(tone))
 	if err != nil {
 		t.Errorf("the call failed: %v", err)
+	}
+	ladder := run1(t, "bin/kubectl-softphone", "trace", "-n", ns, "caller", "--last")
+	for _, want := range []string{"INVITE [SDP]", "200 OK [SDP]", "ACK", "BYE"} {
+		if !strings.Contains(ladder, want) {
+			t.Errorf("no %s in the call's ladder:\n%s", want, ladder)
+		}
 	}
 	if call.RTP.Sent < 250 || call.RTP.Received < 250 {
 		t.Errorf("sent %d packets and received %d in 6 s of 20 ms packets: want at least 250 each way", call.RTP.Sent, call.RTP.Received)

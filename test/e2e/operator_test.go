@@ -270,6 +270,9 @@ func TestNoSecretIsPrinted(t *testing.T) {
 		"agent's log":   kubectl(t, "logs", "-n", ns, pod.Name),
 		"manager's log": kubectl(t, "logs", "-n", managerNamespace, "deploy/softphone-manager", "--tail=-1"),
 		"status":        run1(t, "bin/kubectl-softphone", "status", "-n", ns, "discreet", "-o", "json"),
+		"ladder":        run1(t, "bin/kubectl-softphone", "trace", "-n", ns, "discreet"),
+		"trace":         run1(t, "bin/kubectl-softphone", "trace", "-n", ns, "discreet", "-o", "json"),
+		"capture":       run1(t, "bin/kubectl-softphone", "trace", "-n", ns, "discreet", "-o", "pcap"),
 	} {
 		if strings.Contains(text, "secret-discreet") {
 			t.Errorf("%s shows the password", where)
