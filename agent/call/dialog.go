@@ -18,6 +18,7 @@ type dialog struct {
 	localSeq  uint32
 	remoteSeq uint32
 	counted   bool // remoteSeq holds a number
+	gone      bool // the other side has hung up
 	target    sip.Uri
 	routes    []sip.Uri
 	peer      string   // "ip:port" the first message came from, a last resort

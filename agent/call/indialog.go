@@ -76,6 +76,11 @@ func (c *call) dialogOf(req *sip.Request) *dialog {
 
 // byed: the other side hangs up. It may do so before an answer, too (§15).
 func (c *call) byed(d *dialog, req *sip.Request, tx sip.ServerTransaction) {
+	if d.gone {
+		c.set.respond(tx, reply(req, 481)) // its dialog ended with the first (§15.1.2)
+		return
+	}
+	d.gone = true
 	c.set.respond(tx, reply(req, 200))
 	reason := "BYE from the other side"
 	if h := req.GetHeader("Reason"); h != nil {

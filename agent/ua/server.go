@@ -44,6 +44,7 @@ func (s *uas) receive(raw []byte, from netip.AddrPort, by *stream) {
 	if tooLarge {
 		raw = firstHeaders(raw)
 	}
+	raw = straighten(raw)
 	msg, err := s.parser.ParseSIP(raw)
 	req, ok := msg.(*sip.Request)
 	if err != nil || !ok || req.Via() == nil {

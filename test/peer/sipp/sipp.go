@@ -27,6 +27,10 @@ type Config struct {
 	Scenario string
 	// Remote is where requests go; invalid for a callee.
 	Remote netip.AddrPort
+	// Transport is "udp" or "tcp"; "" = udp.
+	Transport string
+	// Port it listens at, with a dozen free after it; 0 = any.
+	Port uint16
 	// Local is the loopback address it speaks from; invalid = 127.0.0.1.
 	Local netip.Addr
 	// Service is the user that is called ([service] in the scenario).
@@ -61,9 +65,12 @@ type Result struct {
 
 // Start runs a scenario.
 func Start(c Config) (*Program, error) {
-	port, err := process.FreePorts(2 + max(8, 4*c.Streams+4))
-	if err != nil {
-		return nil, err
+	port := c.Port
+	if port == 0 {
+		var err error
+		if port, err = process.FreePorts(2 + max(8, 4*c.Streams+4)); err != nil {
+			return nil, err
+		}
 	}
 	media := port + 2
 	if !c.Local.IsValid() {
@@ -83,6 +90,9 @@ func Start(c Config) (*Program, error) {
 		"-trace_err", "-error_file", p.file("errors"),
 		"-trace_stat", "-stf", p.file("counters"), "-fd", "1",
 	}
+	if c.Transport == "tcp" {
+		args = append(args, "-t", "t1")
+	}
 	if c.Service != "" {
 		args = append(args, "-s", c.Service)
 	}
@@ -98,6 +108,7 @@ func Start(c Config) (*Program, error) {
 	if c.Remote.IsValid() {
 		args = append(args, c.Remote.String())
 	}
+	var err error
 	p.Process, err = process.Start(process.Config{
 		Program: "sipp", Package: "sip-tester", Args: args, Dir: c.Dir, LogFile: p.file("log"), Env: []string{"TERM=dumb"},
 	})
@@ -183,3 +194,6 @@ func ForTest(tb process.TB, c Config) *Program {
 	})
 	return p
 }
+
+// Dir is where it keeps scenario, messages and what it complained about.
+func (p *Program) Dir() string { return p.dir }
