@@ -60,6 +60,7 @@ var baresipCodecs = []struct{ number, theirs, sdp string }{
 }
 
 func TestBaresipCallsTheEcho(t *testing.T) {
+	t.Parallel()
 	for _, codec := range baresipCodecs {
 		t.Run(strings.Split(codec.sdp, "/")[0], func(t *testing.T) {
 			a, b, ctx := withBaresip(t, baresip.Account{Codecs: []string{codec.theirs}}, autoAnswer)
@@ -96,6 +97,7 @@ func echoes(ctx context.Context, t *testing.T, a *softphone, b *baresip.Program,
 // TestWhoseCodecListWins has baresip offer G.722, µ-law and GSM, in that order, to
 // lines of different opinions.
 func TestWhoseCodecListWins(t *testing.T) {
+	t.Parallel()
 	const cellular = `{"version":1,"network":{"type":"cellular"}}`
 	for sentence, c := range map[string]struct{ agentJSON, account, want string }{
 		"Wi-Fi honours theirs":         {`{"version":1}`, "<codecOrder>0,3,9</codecOrder>", "G722/8000"},
@@ -111,6 +113,7 @@ func TestWhoseCodecListWins(t *testing.T) {
 }
 
 func TestWeCallBaresip(t *testing.T) {
+	t.Parallel()
 	all := []string{"PCMU/8000", "PCMA/8000", "GSM/8000", "G722/16000", "opus/48000/2"}
 	for _, codec := range baresipCodecs {
 		t.Run(strings.Split(codec.sdp, "/")[0], func(t *testing.T) {
@@ -136,6 +139,7 @@ func TestWeCallBaresip(t *testing.T) {
 }
 
 func TestDigitsFromBaresip(t *testing.T) {
+	t.Parallel()
 	a, b, ctx := withBaresip(t, baresip.Account{}, autoAnswer)
 	if err := b.Dial(ctx, "alice"); err != nil {
 		t.Fatal(err)
@@ -159,6 +163,7 @@ func TestDigitsFromBaresip(t *testing.T) {
 }
 
 func TestBaresipRefusesACall(t *testing.T) {
+	t.Parallel()
 	a, b, ctx := withBaresip(t, baresip.Account{})
 	id := a.dial(`{"line":"alice","to":"bob"}`)
 	if _, err := b.Await(ctx, "CALL_INCOMING"); err != nil {

@@ -74,6 +74,7 @@ func mos(r record) string {
 }
 
 func TestEchoForSippThroughTheProxy(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, autoAnswer)
 	p := callAlice(t, r, sipp.Caller{Tone: toneFile(t, 1004), Hold: 3 * time.Second})
 	during := a.awaitIncoming("alice", "hears sipp's tone", func(r record) bool { return established(r) && near(r, 1004) })
@@ -89,6 +90,7 @@ func TestEchoForSippThroughTheProxy(t *testing.T) {
 }
 
 func TestDelayedAnswerRingsFirst(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, "<autoAnswerEnabled>1</autoAnswerEnabled><autoAnswerTimeoutInSeconds>1</autoAnswerTimeoutInSeconds>")
 	finished(t, callAlice(t, r, sipp.Caller{Ringing: true, Hold: 100 * time.Millisecond}))
 	end := a.awaitIncoming("alice", "ended", ended)
@@ -100,6 +102,7 @@ func TestDelayedAnswerRingsFirst(t *testing.T) {
 }
 
 func TestAnswerAfterOfCallInfoWins(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, "<autoAnswerEnabled>1</autoAnswerEnabled><autoAnswerTimeoutInSeconds>20</autoAnswerTimeoutInSeconds>")
 	finished(t, callAlice(t, r, sipp.Caller{Headers: []string{`Call-Info: <sip:stranger@sipp.invalid>;answer-after=0`}, Hold: 100 * time.Millisecond}))
 	end := a.awaitIncoming("alice", "ended", ended)
@@ -111,6 +114,7 @@ func TestAnswerAfterOfCallInfoWins(t *testing.T) {
 }
 
 func TestForwarding(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, "<forwardingEnabled>1</forwardingEnabled><forwardingNumber>+15550100</forwardingNumber>")
 	said := finished(t, callAlice(t, r, sipp.Caller{Expect: 302}))
 	for _, want := range []string{"Contact: <sip:+15550100@", "Diversion: <sip:alice@", "History-Info: <sip:alice@"} {
@@ -126,6 +130,7 @@ func TestForwarding(t *testing.T) {
 }
 
 func TestBusyWithoutCallWaiting(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, autoAnswer, "<callWaiting>0</callWaiting>")
 	first := callAlice(t, r, sipp.Caller{Hold: 4 * time.Second})
 	a.awaitIncoming("alice", "established", established)
@@ -135,6 +140,7 @@ func TestBusyWithoutCallWaiting(t *testing.T) {
 }
 
 func TestCancelWhileItRings(t *testing.T) {
+	t.Parallel()
 	a, r := called(t)
 	finished(t, callAlice(t, r, sipp.Caller{CancelAfter: 300 * time.Millisecond}))
 	end := a.awaitIncoming("alice", "ended", ended)
@@ -145,6 +151,7 @@ func TestCancelWhileItRings(t *testing.T) {
 }
 
 func TestNobodyAnswers(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{}, "alice")
 	a := startAgent(t, options{files: map[string]string{
 		"alice.xml": accountXML("alice", "secret-alice", host), "agent.json": `{"version":1,"noAnswerSeconds":1}`,
@@ -159,6 +166,7 @@ func TestNobodyAnswers(t *testing.T) {
 }
 
 func TestSuspendedLineIsNotReached(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, autoAnswer)
 	a.put("agent.json", `{"version":1,"lines":{"alice":{"suspended":true}}}`)
 	awaitBindings(t, r, "alice", 0)
@@ -167,6 +175,7 @@ func TestSuspendedLineIsNotReached(t *testing.T) {
 }
 
 func TestSettingsChangeBetweenTwoCalls(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, autoAnswer)
 	finished(t, callAlice(t, r, sipp.Caller{Hold: 50 * time.Millisecond}))
 	before := contacts(t, r, "alice")[0]
@@ -188,6 +197,7 @@ func callee(t *testing.T, c sipp.Callee) (*sipp.Program, string) {
 }
 
 func TestCallToSippHearsItsEcho(t *testing.T) {
+	t.Parallel()
 	a, _ := called(t)
 	p, uri := callee(t, sipp.Callee{Ring: 200 * time.Millisecond})
 	id := a.dial(fmt.Sprintf(`{"line":"alice","to":%q,"seconds":3,"toneHz":1633,"headers":{"X-Check":"nightly"}}`, uri))
@@ -206,6 +216,7 @@ func TestCallToSippHearsItsEcho(t *testing.T) {
 // TestIncomingOffRegistersForTheCall has a line with icm=off place a call: it is
 // registered for as long as the call takes.
 func TestIncomingOffRegistersForTheCall(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{}, "alice", "bob")
 	a := startAgent(t, options{files: map[string]string{
 		"alice.xml": accountXML("alice", "secret-alice", host, "<icm>off</icm>"),
@@ -230,6 +241,7 @@ func TestIncomingOffRegistersForTheCall(t *testing.T) {
 }
 
 func TestCallThatIsRefused(t *testing.T) {
+	t.Parallel()
 	a, _ := called(t)
 	p, uri := callee(t, sipp.Callee{Ring: 50 * time.Millisecond, Refuse: "486 Busy Here"})
 	end := a.awaitCall(a.dial(fmt.Sprintf(`{"line":"alice","to":%q}`, uri)), "has ended", ended)
@@ -241,6 +253,7 @@ func TestCallThatIsRefused(t *testing.T) {
 }
 
 func TestCallThatIsGivenUp(t *testing.T) {
+	t.Parallel()
 	a, _ := called(t)
 	p, uri := callee(t, sipp.Callee{Cancelled: true})
 	id := a.dial(fmt.Sprintf(`{"line":"alice","to":%q}`, uri))
@@ -257,6 +270,7 @@ func TestCallThatIsGivenUp(t *testing.T) {
 }
 
 func TestCallToNobody(t *testing.T) {
+	t.Parallel()
 	a, _ := called(t)
 	end := a.awaitCall(a.dial(`{"line":"alice","to":"nobody"}`), "has ended", ended)
 	if end.End.Code != 404 {
@@ -266,6 +280,7 @@ func TestCallToNobody(t *testing.T) {
 }
 
 func TestRefusalsOfPOSTCalls(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{}, "alice")
 	a := startAgent(t, options{files: map[string]string{
 		"alice.xml": accountXML("alice", "secret-alice", host), "bob.xml": accountXML("bob", "wrong", host),
@@ -303,6 +318,7 @@ func TestRefusalsOfPOSTCalls(t *testing.T) {
 }
 
 func TestTwoLinesCallEachOther(t *testing.T) {
+	t.Parallel()
 	_, host := registrar(t, kamailio.Config{}, "alice", "bob")
 	a := startAgent(t, options{files: map[string]string{
 		"alice.xml": accountXML("alice", "secret-alice", host), "bob.xml": accountXML("bob", "secret-bob", host, autoAnswer),
@@ -328,6 +344,7 @@ func TestTwoLinesCallEachOther(t *testing.T) {
 }
 
 func TestDigitsFromSipp(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, autoAnswer)
 	finished(t, callAlice(t, r, sipp.Caller{Digits: "159#", Hold: 200 * time.Millisecond}))
 	end := a.awaitIncoming("alice", "ended", ended)
@@ -340,6 +357,7 @@ func TestDigitsFromSipp(t *testing.T) {
 // TestTerminationWithACall ends the agent while it talks: the call goes on for
 // the drain time, then gets a BYE.
 func TestTerminationWithACall(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{}, "alice")
 	a := startAgent(t, options{files: map[string]string{
 		"alice.xml": accountXML("alice", "secret-alice", host), "agent.json": `{"version":1,"drainSeconds":1}`,
@@ -369,6 +387,7 @@ func TestTerminationWithACall(t *testing.T) {
 // TestStrangersAreNotHeard sends an INVITE for the account's own name straight to
 // the agent: it comes neither by the Contact user nor from the server.
 func TestStrangersAreNotHeard(t *testing.T) {
+	t.Parallel()
 	a, _ := called(t, autoAnswer)
 	agent := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.sip)
 	p := sipp.ForTest(t, sipp.Config{
@@ -393,6 +412,7 @@ func TestStrangersAreNotHeard(t *testing.T) {
 // TestCallOutlivesItsLinesIdentity flips the slot of a line, and then takes its
 // file away, while it talks: the call ends when the other end says so.
 func TestCallOutlivesItsLinesIdentity(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, autoAnswer)
 	p := callAlice(t, r, sipp.Caller{Tone: toneFile(t, 1004), Hold: 3 * time.Second})
 	a.awaitIncoming("alice", "is established", established)

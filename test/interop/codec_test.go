@@ -198,6 +198,7 @@ func firstDifference[T comparable](a, b []T) int {
 // stranger's decoder and the other way about, and holds every bit against theirs
 // where the standard says every bit.
 func TestCodecsAgainstStrangers(t *testing.T) {
+	t.Parallel()
 	var report strings.Builder
 	w := tabwriter.NewWriter(&report, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "CODEC\tENCODER\tDECODER\tTONE SNR dB\tSPEECH LSD dB\tSAME BITS, SAME SAMPLES")
@@ -247,6 +248,7 @@ func TestCodecsAgainstStrangers(t *testing.T) {
 // TestCodecsAgainstStrangersOnNoise holds the corners of the arithmetic against
 // theirs: noise that clips, and payloads that no encoder would make.
 func TestCodecsAgainstStrangersOnNoise(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, row := range codecRows() {
 		spec, _ := codec.Lookup(row.number)

@@ -20,6 +20,7 @@ func (s *softphone) change(id, what string, want int) {
 
 // TestSippWithinOurCall has alice call sipp, which agrees, refuses, and forgets.
 func TestSippWithinOurCall(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		play  func(a *softphone, id string)
 		shows string
@@ -79,6 +80,7 @@ func TestSippWithinOurCall(t *testing.T) {
 
 // TestSippWithinItsCall has sipp call alice, and do what softphones seldom do.
 func TestSippWithinItsCall(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ end, by, shows string }{
 		"hold-old-style":        {"BYE from the other side", "remote", "c=0.0.0.0: recvonly; late offer: sendrecv"},
 		"late-offer":            {"BYE from the other side", "remote", "200 offers, ACK answers"},
@@ -112,6 +114,7 @@ func TestSippWithinItsCall(t *testing.T) {
 
 // TestHoldWithBaresip: each holds the other; what is heard stops and goes on.
 func TestHoldWithBaresip(t *testing.T) {
+	t.Parallel()
 	a, b, ctx := withBaresip(t, baresip.Account{AutoAnswer: true})
 	id := a.dial(`{"line":"alice","to":"bob","toneHz":440}`)
 	a.awaitCall(id, "hears bob", hears(700))
@@ -162,6 +165,7 @@ func TestHoldWithBaresip(t *testing.T) {
 // TestSessionTimersOfAProxy: kamailio wants sessions of an hour at the least, and has
 // both sides agree to one.
 func TestSessionTimersOfAProxy(t *testing.T) {
+	t.Parallel()
 	_, host := registrar(t, kamailio.Config{Extra: kamailio.Extra{
 		Modules: "loadmodule \"dialog.so\"\nloadmodule \"sst.so\"\nmodparam(\"sst\", \"min_se\", 3600)\nmodparam(\"sst\", \"sst_flag\", 6)\n" +
 			"modparam(\"sst\", \"timeout_avp\", \"$avp(dialog_timeout)\")\nmodparam(\"dialog\", \"timeout_avp\", \"$avp(dialog_timeout)\")\nmodparam(\"dialog\", \"dlg_flag\", 5)\n",

@@ -286,6 +286,7 @@ func TestTextMessages(t *testing.T) {
 
 // TestMessageWaitingOverEveryTransport: NOTIFY comes back the way SUBSCRIBE went.
 func TestMessageWaitingOverEveryTransport(t *testing.T) {
+	t.Parallel()
 	overEvery(t, func(t *testing.T, w way) string {
 		s := newSite(t, kamailio.Config{Presence: true, MaxExpires: 12 * time.Second}, domain)
 		a := startAgent(t, options{files: map[string]string{"alice.xml": s.account(w, "alice", "secret-alice", voicemail), "ca.crt": s.ca}})

@@ -15,6 +15,7 @@ import (
 // TestCallPassesOverADeadServer: a line that registers nowhere calls, and the first of
 // the two servers of its domain is not there.
 func TestCallPassesOverADeadServer(t *testing.T) {
+	t.Parallel()
 	overEvery(t, func(t *testing.T, w way) string {
 		s := newSite(t, kamailio.Config{}, domain)
 		dead := closed(t)
@@ -44,6 +45,7 @@ func TestCallPassesOverADeadServer(t *testing.T) {
 
 // TestCallPassesOver503: the first of two servers has too much to do for calls.
 func TestCallPassesOver503(t *testing.T) {
+	t.Parallel()
 	w := ways[0]
 	s := newSite(t, kamailio.Config{}, domain)
 	busy := newSite(t, kamailio.Config{Extra: kamailio.Extra{Request: `if (is_method("INVITE")) { append_to_reply("Retry-After: 20\r\n"); sl_send_reply("503", "Service Unavailable"); exit; }`}}, domain)
@@ -71,6 +73,7 @@ func TestCallPassesOver503(t *testing.T) {
 // TestCallPassesOverASilentServer: the first of two servers takes datagrams and says
 // nothing, which the first call waits for and the second does not.
 func TestCallPassesOverASilentServer(t *testing.T) {
+	t.Parallel()
 	w := ways[0]
 	s := newSite(t, kamailio.Config{}, domain)
 	silent := newSite(t, kamailio.Config{Extra: kamailio.Extra{Request: "drop;"}}, domain)
@@ -101,6 +104,7 @@ const noRegistration = "<icm>off</icm><requiresRegistrationForOutgoingCalls>0</r
 // TestForkingProxy: bob has three phones, which all answer at once; the call is one
 // phone's, and the others are free again.
 func TestForkingProxy(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{}, "alice", "bob")
 	a := startAgent(t, options{files: map[string]string{"alice.xml": accountXML("alice", "secret-alice", host)}})
 	a.awaitLine("alice", "registered")
@@ -139,6 +143,7 @@ func TestForkingProxy(t *testing.T) {
 
 // TestScriptedCallee has alice call sipp, which answers as no phone of ours does.
 func TestScriptedCallee(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ dial, codec, shows string }{
 		"fork":             {`"toneHz":440`, "PCMU/8000", "three forks: 2 PRACKs, 2 ACKs, a BYE for the one that was too late"},
 		"prack-late-offer": {`"lateOffer":true`, "PCMA/8000", "no offer: the answer goes in the PRACK"},
@@ -159,6 +164,7 @@ func TestScriptedCallee(t *testing.T) {
 
 // TestScriptedCaller has sipp call alice as no phone of ours does.
 func TestScriptedCaller(t *testing.T) {
+	t.Parallel()
 	for name, shows := range map[string]string{
 		"prack-required": "reliable 180 until its PRACK, 481 for another, then 200",
 	} {
@@ -174,6 +180,7 @@ func TestScriptedCaller(t *testing.T) {
 // TestLargeInviteGoesOverTCP: what passes 1,300 bytes reaches the server over TCP,
 // from a line over UDP.
 func TestLargeInviteGoesOverTCP(t *testing.T) {
+	t.Parallel()
 	a, _, _ := lines(t, `{"version":1}`, []string{"alice"}, nil)
 	p := sipp.ForTest(t, sipp.Config{Scenario: sipp.Callee{Ring: 100 * time.Millisecond}.Scenario(), Echo: true, Timeout: patience})
 	id := a.dial(fmt.Sprintf(`{"line":"alice","to":"sip:sipp@%s","seconds":1,"headers":{"X-Long":%q}}`, p.Address(), strings.Repeat("x", 900)))
@@ -198,6 +205,7 @@ func TestLargeInviteGoesOverTCP(t *testing.T) {
 
 // TestLargeInviteWhereThereIsNoTCP: who has no TCP gets it over UDP, in fragments.
 func TestLargeInviteWhereThereIsNoTCP(t *testing.T) {
+	t.Parallel()
 	p := sipp.ForTest(t, sipp.Config{Scenario: sipp.Callee{Ring: 100 * time.Millisecond}.Scenario(), Echo: true, Timeout: patience})
 	a := startAgent(t, options{files: map[string]string{"alice.xml": accountXML("alice", "secret-alice", p.Address().String(), noRegistration)}})
 	a.awaitLine("alice", "disabled")

@@ -13,6 +13,7 @@ import (
 // One socket serves both families: lines registered over each, and a call over
 // IPv6 with audio in both directions.
 func TestBothFamilies(t *testing.T) {
+	t.Parallel()
 	six, host6 := registrar(t, kamailio.Config{Listen: netip.AddrPortFrom(netip.IPv6Loopback(), 0)}, "alice", "bob")
 	_, host4 := registrar(t, kamailio.Config{}, "carol")
 	port, err := process.FreePorts(2)

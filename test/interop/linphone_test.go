@@ -44,6 +44,7 @@ func plays(ctx context.Context, t *testing.T, p *linphone.Program, but string) {
 // TestLinphoneAttendsATransfer: linphone talks to alice, who called it, and to carol,
 // then the two talk to each other.
 func TestLinphoneAttendsATransfer(t *testing.T) {
+	t.Parallel()
 	a, p, ctx := withLinphone(t, `{"version":1,"drainSeconds":1,"transfers":{"accept":"placed"}}`, []string{"alice", "carol"}, map[string]string{"carol": autoAnswer})
 	id := a.dial(`{"line":"alice","to":"lin","toneHz":440}`)
 	first, err := p.Await(ctx, "IncomingReceived")
@@ -65,6 +66,7 @@ func TestLinphoneAttendsATransfer(t *testing.T) {
 // TestWeTransferLinphoneToACallOfOurs: alice talks to linphone and to carol, then
 // linphone takes alice's place.
 func TestWeTransferLinphoneToACallOfOurs(t *testing.T) {
+	t.Parallel()
 	a, p, ctx := withLinphone(t, `{"version":1,"drainSeconds":1}`, []string{"alice", "carol"}, map[string]string{"alice": autoAnswer, "carol": autoAnswer})
 	first, there := talks(ctx, t, a, p, "alice")
 	consult := a.dial(`{"line":"alice","to":"carol","toneHz":852}`)
@@ -81,6 +83,7 @@ func TestWeTransferLinphoneToACallOfOurs(t *testing.T) {
 
 // TestWeTransferLinphone: linphone calls alice, who sends it to carol.
 func TestWeTransferLinphone(t *testing.T) {
+	t.Parallel()
 	a, p, ctx := withLinphone(t, `{"version":1,"drainSeconds":1}`, []string{"alice", "carol"}, map[string]string{"alice": autoAnswer, "carol": autoAnswer})
 	first, there := talks(ctx, t, a, p, "alice")
 	a.transfer(there.ID, `{"to":"carol"}`)
@@ -92,6 +95,7 @@ func TestWeTransferLinphone(t *testing.T) {
 
 // TestLinphoneTransfersUs: linphone sends alice, who called it, to carol.
 func TestLinphoneTransfersUs(t *testing.T) {
+	t.Parallel()
 	a, p, ctx := withLinphone(t, `{"version":1,"drainSeconds":1,"transfers":{"accept":"placed"}}`, []string{"alice", "carol"}, map[string]string{"carol": autoAnswer})
 	id := a.dial(`{"line":"alice","to":"lin","toneHz":440}`)
 	first, err := p.Await(ctx, "IncomingReceived")
@@ -107,6 +111,7 @@ func TestLinphoneTransfersUs(t *testing.T) {
 
 // TestHoldWithLinphone: each side holds the other and takes the call up again.
 func TestHoldWithLinphone(t *testing.T) {
+	t.Parallel()
 	a, p, ctx := withLinphone(t, `{"version":1,"drainSeconds":1}`, []string{"alice"}, map[string]string{"alice": autoAnswer})
 	theirs, call := talks(ctx, t, a, p, "alice")
 	held := func(by string) func(record) bool {
@@ -149,6 +154,7 @@ func TestHoldWithLinphone(t *testing.T) {
 // TestLinphoneRefusesAndGivesUp: what becomes of a call that linphone does not take,
 // and of one that it gives up while it rings.
 func TestLinphoneRefusesAndGivesUp(t *testing.T) {
+	t.Parallel()
 	a, p, ctx := withLinphone(t, `{"version":1,"drainSeconds":1}`, []string{"alice"}, nil)
 	id := a.dial(`{"line":"alice","to":"lin"}`)
 	theirs, err := p.Await(ctx, "IncomingReceived")

@@ -59,6 +59,7 @@ func byDomain(w way, user string, more ...string) string {
 
 // TestLocationPassesOverADeadServer: the first of two servers is not there.
 func TestLocationPassesOverADeadServer(t *testing.T) {
+	t.Parallel()
 	overEvery(t, func(t *testing.T, w way) string {
 		s := newSite(t, kamailio.Config{}, domain)
 		names := dnsmasq.Start(t, dnsmasq.Config{
@@ -79,6 +80,7 @@ func TestLocationPassesOverADeadServer(t *testing.T) {
 // TestLocationPassesOverASilentServer: the first of two servers takes datagrams and
 // says nothing; nobody learns of that but by waiting.
 func TestLocationPassesOverASilentServer(t *testing.T) {
+	t.Parallel()
 	w := ways[0]
 	s := newSite(t, kamailio.Config{}, domain)
 	silent := newSite(t, kamailio.Config{Extra: kamailio.Extra{Request: "drop;"}}, domain)
@@ -100,6 +102,7 @@ func TestLocationPassesOverASilentServer(t *testing.T) {
 
 // TestLocationPassesOver503: the first of two servers has too much to do.
 func TestLocationPassesOver503(t *testing.T) {
+	t.Parallel()
 	w := ways[1]
 	s := newSite(t, kamailio.Config{}, domain)
 	busy := newSite(t, kamailio.Config{Extra: kamailio.Extra{Request: `if (is_method("REGISTER")) { sl_send_reply("503", "Service Unavailable"); exit; }`}}, domain)
@@ -119,6 +122,7 @@ func TestLocationPassesOver503(t *testing.T) {
 
 // TestLocationFailsOverAndReturns: the server in use dies, and comes back.
 func TestLocationFailsOverAndReturns(t *testing.T) {
+	t.Parallel()
 	overEvery(t, func(t *testing.T, w way) string {
 		c := kamailio.Config{MaxExpires: 10 * time.Second}
 		ca := newIssuer(t)
@@ -161,6 +165,7 @@ func siteOf(t *testing.T, ca *issuer, c kamailio.Config) site {
 
 // TestLocationSharesByWeight: 200 lines go to two servers, three to one.
 func TestLocationSharesByWeight(t *testing.T) {
+	t.Parallel()
 	const lines = 200
 	w := ways[0]
 	users := map[string]string{}
@@ -210,6 +215,7 @@ func TestLocationSharesByWeight(t *testing.T) {
 // TestLocationChecksTheDomain: who answers for the name that DNS led to is not who
 // the account wants (RFC 5922 §4).
 func TestLocationChecksTheDomain(t *testing.T) {
+	t.Parallel()
 	w := ways[2]
 	s := newSite(t, kamailio.Config{}, "pbx.test")
 	names := dnsmasq.Start(t, dnsmasq.Config{
@@ -226,6 +232,7 @@ func TestLocationChecksTheDomain(t *testing.T) {
 
 // TestLocationByIPv6Alone: the SRV target has an AAAA record and nothing else.
 func TestLocationByIPv6Alone(t *testing.T) {
+	t.Parallel()
 	w := ways[1]
 	r, _ := registrar(t, kamailio.Config{Listen: netip.AddrPortFrom(loopback6, 0), Domains: []string{domain}}, "alice")
 	names := dnsmasq.Start(t, dnsmasq.Config{
@@ -244,6 +251,7 @@ func TestLocationByIPv6Alone(t *testing.T) {
 
 // TestLocationSaysWhatIsWrong: what DNS says, and that it says nothing, are different.
 func TestLocationSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	w := ways[0]
 	s := newSite(t, kamailio.Config{MaxExpires: 10 * time.Second}, domain)
 	good := dnsmasq.Config{

@@ -16,6 +16,7 @@ const survives = "<networkLossCallTimeoutMs>6000</networkLossCallTimeoutMs>"
 // A softphone that dies in a call says no goodbye. Killed, its port refuses what
 // comes; stopped, as when its machine is gone, nothing says anything.
 func TestAPeerThatVanishesDoesNotKeepItsCall(t *testing.T) {
+	t.Parallel()
 	for sentence, end := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "frozen": syscall.SIGSTOP} {
 		t.Run(sentence, func(t *testing.T) {
 			a, b, ctx := withBaresip(t, baresip.Account{}, autoAnswer, survives)
@@ -39,6 +40,7 @@ func TestAPeerThatVanishesDoesNotKeepItsCall(t *testing.T) {
 
 // Who sends no audio but answers is there: two questions, and the call goes on.
 func TestASilentPeerKeepsItsCall(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, autoAnswer, survives)
 	result := finished(t, callAlice(t, r, sipp.Caller{Hold: 9 * time.Second}))
 	end := a.awaitIncoming("alice", "ended", ended)

@@ -18,6 +18,7 @@ import (
 // of the report together: credentials made by one, served by the other, and
 // rotated while both run.
 func TestTheManagersReaderReadsTheAgent(t *testing.T) {
+	t.Parallel()
 	_, host := registrar(t, kamailio.Config{}, "alice")
 	made, err := reports.Credentials(time.Now())
 	if err != nil {

@@ -73,6 +73,7 @@ func outboundProxy(at string) string {
 // A line registers through an edge proxy by a flow, over TCP. When that is cut it
 // makes another, and calls reach it by that one.
 func TestOutboundByAnEdgeOverTCP(t *testing.T) {
+	t.Parallel()
 	r, host, edge, between := behindEdge(t, 5, "alice", "bob")
 	a := startAgent(t, options{files: map[string]string{
 		"alice.xml": accountXML("alice", "secret-alice", host, "<transport>tcp</transport>", outboundProxy(between.Addr().String()), autoAnswer),
@@ -129,6 +130,7 @@ func registersSeen(r *relay.Relay) []relay.Message {
 // Over UDP the flow is kept alive by STUN at the SIP port, as often as the registrar
 // wants it.
 func TestOutboundByAnEdgeOverUDP(t *testing.T) {
+	t.Parallel()
 	_, host, edge, _ := behindEdge(t, 4, "alice", "bob")
 	a := startAgent(t, options{files: map[string]string{
 		"alice.xml": accountXML("alice", "secret-alice", host, outboundProxy(edge.Addr().String()), autoAnswer),
@@ -154,6 +156,7 @@ func TestOutboundByAnEdgeOverUDP(t *testing.T) {
 // A registrar that keeps flows behind a proxy that does not know them says 439; the
 // line registers all the same.
 func TestOutboundWithoutAnEdge(t *testing.T) {
+	t.Parallel()
 	r, host, _, _ := behindEdge(t, 5, "alice")
 	plain := kamailio.ForTest(t, kamailio.Config{Extra: kamailio.Extra{
 		Modules: strings.Replace(strings.Replace(fmt.Sprintf(edgeModules, host), `loadmodule "outbound.so"`, "", 1), `modparam("outbound", "flow_token_secret", "01234567890123456789")`, "", 1),

@@ -52,6 +52,7 @@ func pbx(t *testing.T, c kamailio.Config, more map[string]string) (*softphone, *
 // gets the call; when bob is free again she passes alice on to him. Alice's phone has
 // a lamp for her mailbox and one for bob.
 func TestPBXFeatures(t *testing.T) {
+	t.Parallel()
 	a, r := pbx(t, kamailio.Config{Presence: true}, map[string]string{"alice": voicemail + blf("bob"), "bob": answersAfter(1) + "<callWaiting>0</callWaiting>"})
 	a.awaitWatched("alice", "bob", "is watched", func(w watchedStatus) bool { return isActive(w.Subscription) })
 	a.awaitMailbox("alice", "is subscribed to", func(m mwiStatus) bool { return m.Subscription != nil && isActive(*m.Subscription) })
@@ -93,6 +94,7 @@ func TestPBXFeatures(t *testing.T) {
 
 // TestPBXFollowsARedirection: bob forwards his calls himself, by 302.
 func TestPBXFollowsARedirection(t *testing.T) {
+	t.Parallel()
 	a, _ := pbx(t, kamailio.Config{}, map[string]string{"bob": "<forwardingEnabled>1</forwardingEnabled><forwardingNumber>carol</forwardingNumber>"})
 	id := a.dial(`{"line":"alice","to":"bob","toneHz":440}`)
 	carol := a.awaitIncoming("carol", "hears alice", hears(440))

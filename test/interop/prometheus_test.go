@@ -33,6 +33,7 @@ func promtool(t *testing.T, stdin string, args ...string) {
 }
 
 func TestTheAlertRulesAreSound(t *testing.T) {
+	t.Parallel()
 	promtool(t, "", "check", "rules", filepath.Join(rulesDir, "softphone.rules.yaml"))
 	promtool(t, "", "test", "rules", filepath.Join(rulesDir, "softphone.rules.test.yaml"))
 	read := func(name string, into any) {

@@ -28,6 +28,7 @@ func answersAfter(seconds int) string {
 // TestSippTransfersUs has sipp call alice and send her elsewhere, in ways that
 // softphones do not.
 func TestSippTransfersUs(t *testing.T) {
+	t.Parallel()
 	for name, shows := range map[string]string{
 		"refer-replaces-unknown": "Replaces of a call that is not there: NOTIFY 481",
 		"refer-then-bye":         "told of the answer after the BYE",
@@ -57,6 +58,7 @@ func TestSippTransfersUs(t *testing.T) {
 
 // TestWeTransferSipp has alice call sipp and send it elsewhere.
 func TestWeTransferSipp(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		state  string
 		code   int

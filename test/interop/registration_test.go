@@ -41,6 +41,7 @@ func awaitBindings(t *testing.T, r *kamailio.Registrar, user string, n int) []ka
 }
 
 func TestRegisterWithDigest(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{}, "alice")
 	a := startAgent(t, options{files: map[string]string{"alice.xml": accountXML("alice", "secret-alice", host)}})
 	l, took := a.awaitLine("alice", "registered")
@@ -61,6 +62,7 @@ func TestRegisterWithDigest(t *testing.T) {
 }
 
 func TestWrongPasswordAndMended(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{}, "alice", "bob")
 	a := startAgent(t, options{files: map[string]string{
 		"alice.xml": accountXML("alice", "wrong", host), "bob.xml": accountXML("bob", "secret-bob", host),
@@ -81,6 +83,7 @@ func TestWrongPasswordAndMended(t *testing.T) {
 }
 
 func TestPasswordRotatedAtTheRegistrar(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{}, "alice")
 	a := startAgent(t, options{files: map[string]string{"alice.xml": accountXML("alice", "secret-alice", host)}})
 	a.awaitLine("alice", "registered")
@@ -98,6 +101,7 @@ func TestPasswordRotatedAtTheRegistrar(t *testing.T) {
 }
 
 func TestUnregisterWhenTheFileGoes(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{}, "alice", "bob")
 	a := startAgent(t, options{files: map[string]string{
 		"alice.xml": accountXML("alice", "secret-alice", host), "bob.xml": accountXML("bob", "secret-bob", host),
@@ -118,6 +122,7 @@ func TestUnregisterWhenTheFileGoes(t *testing.T) {
 }
 
 func TestSuspendAndDrainByAgentJSON(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{}, "alice", "bob")
 	a := startAgent(t, options{files: map[string]string{
 		"alice.xml": accountXML("alice", "secret-alice", host), "bob.xml": accountXML("bob", "secret-bob", host),
@@ -147,6 +152,7 @@ func TestSuspendAndDrainByAgentJSON(t *testing.T) {
 // TestRestartLeavesOneBinding kills the agent and starts it on another port: the
 // dead binding is told apart by instance and rinstance and removed.
 func TestRestartLeavesOneBinding(t *testing.T) {
+	t.Parallel()
 	for says, byContact := range map[string]bool{"by reg-id": false, "by contact": true} {
 		t.Run(strings.ReplaceAll(says, " ", ""), func(t *testing.T) {
 			r, host := registrar(t, kamailio.Config{ByContact: byContact}, "alice")
@@ -167,6 +173,7 @@ func TestRestartLeavesOneBinding(t *testing.T) {
 }
 
 func TestRestartOnTheSamePortIsTheSameContact(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{ByContact: true}, "alice")
 	files := map[string]string{"alice.xml": accountXML("alice", "secret-alice", host)}
 	first := startAgent(t, options{files: files})
@@ -183,6 +190,7 @@ func TestRestartOnTheSamePortIsTheSameContact(t *testing.T) {
 }
 
 func TestTerminationRemovesTheBinding(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{}, "alice")
 	a := startAgent(t, options{files: map[string]string{"alice.xml": accountXML("alice", "secret-alice", host)}})
 	a.awaitLine("alice", "registered")
@@ -198,6 +206,7 @@ func TestTerminationRemovesTheBinding(t *testing.T) {
 }
 
 func TestBadFileDisturbsNobody(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{}, "alice", "bob")
 	a := startAgent(t, options{files: map[string]string{
 		"alice.xml": accountXML("alice", "secret-alice", host), "bob.xml": accountXML("bob", "secret-bob", host),
@@ -220,6 +229,7 @@ func TestBadFileDisturbsNobody(t *testing.T) {
 }
 
 func TestPolicyOffMeansNoBinding(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{}, "alice")
 	a := startAgent(t, options{files: map[string]string{"alice.xml": accountXML("alice", "secret-alice", host, "<icm>off</icm>")}})
 	l, _ := a.awaitLine("alice", "disabled")

@@ -50,6 +50,7 @@ func credentials(t *testing.T) (files map[string]string, pinned *x509.Certificat
 // TestReportAsAManagerReadsIt watches an agent over TLS while a line goes from
 // registered to unauthorized, and looks at what the open listener tells nobody.
 func TestReportAsAManagerReadsIt(t *testing.T) {
+	t.Parallel()
 	r, host := registrar(t, kamailio.Config{}, "alice")
 	files, pinned := credentials(t)
 	files["alice.xml"] = accountXML("alice", "secret-alice", host)
@@ -119,6 +120,7 @@ func TestReportAsAManagerReadsIt(t *testing.T) {
 
 // TestMetricsAreBounded makes calls and holds what a scrape shows.
 func TestMetricsAreBounded(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, autoAnswer)
 	finished(t, callAlice(t, r, sipp.Caller{Tone: toneFile(t, 1004), Hold: time.Second}))
 	a.awaitIncoming("alice", "ended", ended)

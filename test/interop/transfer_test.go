@@ -71,6 +71,7 @@ func lines(t *testing.T, agentJSON string, users []string, more map[string]strin
 
 // TestBlindTransferAmongLines: alice, who was called, hands the caller on to carol.
 func TestBlindTransferAmongLines(t *testing.T) {
+	t.Parallel()
 	a, _, _ := lines(t, followAny, []string{"alice", "bob", "carol"}, map[string]string{"alice": autoAnswer, "carol": autoAnswer})
 	first := a.dial(`{"line":"bob","to":"alice","toneHz":440}`)
 	there := a.awaitIncoming("alice", "hears bob", hears(440))
@@ -92,6 +93,7 @@ func TestBlindTransferAmongLines(t *testing.T) {
 // TestAttendedTransferAmongLines: alice talks to bob and to carol, then the two talk
 // to each other.
 func TestAttendedTransferAmongLines(t *testing.T) {
+	t.Parallel()
 	a, _, _ := lines(t, followAny, []string{"alice", "bob", "carol"}, map[string]string{"alice": autoAnswer, "carol": autoAnswer})
 	a.dial(`{"line":"bob","to":"alice","toneHz":440}`)
 	there := a.awaitIncoming("alice", "hears bob", hears(440))
@@ -113,6 +115,7 @@ func TestAttendedTransferAmongLines(t *testing.T) {
 
 // TestTransferToNobody: the call goes on when whoever it was sent to does not answer.
 func TestTransferToNobody(t *testing.T) {
+	t.Parallel()
 	a, _, _ := lines(t, followAny, []string{"alice", "bob"}, map[string]string{"alice": autoAnswer})
 	a.dial(`{"line":"bob","to":"alice","toneHz":440}`)
 	there := a.awaitIncoming("alice", "hears bob", hears(440))
@@ -131,6 +134,7 @@ func TestTransferToNobody(t *testing.T) {
 
 // TestTransfersAreOffUnlessTheFleetLetsThem: by default nobody spends a line's money.
 func TestTransfersAreOffUnlessTheFleetLetsThem(t *testing.T) {
+	t.Parallel()
 	a, _, _ := lines(t, `{"version":1,"drainSeconds":1}`, []string{"alice", "bob"}, map[string]string{"alice": autoAnswer})
 	a.dial(`{"line":"bob","to":"alice","toneHz":440}`)
 	there := a.awaitIncoming("alice", "hears bob", hears(440))
@@ -143,6 +147,7 @@ func TestTransfersAreOffUnlessTheFleetLetsThem(t *testing.T) {
 
 // TestBaresipTransfersUs: baresip bob sends alice, who has called it, to carol.
 func TestBaresipTransfersUs(t *testing.T) {
+	t.Parallel()
 	a, b, ctx := withBaresipOn(t, `{"version":1,"drainSeconds":1,"transfers":{"accept":"placed"}}`, baresip.Account{AutoAnswer: true})
 	id := a.dial(`{"line":"alice","to":"bob","toneHz":440}`)
 	a.awaitCall(id, "hears bob", hears(700))
@@ -170,6 +175,7 @@ func TestBaresipTransfersUs(t *testing.T) {
 
 // TestWeTransferBaresip: bob calls alice, who sends it to carol.
 func TestWeTransferBaresip(t *testing.T) {
+	t.Parallel()
 	a, r, host := lines(t, `{"version":1,"drainSeconds":1}`, []string{"alice", "carol"}, map[string]string{"alice": autoAnswer, "carol": autoAnswer}, "bob")
 	b := baresip.ForTest(t, baresip.Config{ToneHz: 700, Account: baresip.Account{User: "bob", Host: host, Password: "secret-bob", Register: true}})
 	awaitBindings(t, r, "bob", 1)
@@ -187,6 +193,7 @@ func TestWeTransferBaresip(t *testing.T) {
 // carol. This baresip does not know Replaces: its call comes beside alice's, which
 // alice ends.
 func TestWeTransferBaresipToACallOfOurs(t *testing.T) {
+	t.Parallel()
 	a, r, host := lines(t, `{"version":1,"drainSeconds":1}`, []string{"alice", "carol"}, map[string]string{"alice": autoAnswer, "carol": autoAnswer}, "bob")
 	b := baresip.ForTest(t, baresip.Config{ToneHz: 700, Account: baresip.Account{User: "bob", Host: host, Password: "secret-bob", Register: true}})
 	awaitBindings(t, r, "bob", 1)
@@ -209,6 +216,7 @@ func TestWeTransferBaresipToACallOfOurs(t *testing.T) {
 // TestATransferObeysTheRulesOfTheLine: what the other side asks for goes through the
 // account's rules as every call does, here out by another line.
 func TestATransferObeysTheRulesOfTheLine(t *testing.T) {
+	t.Parallel()
 	p, uri := callee(t, sipp.Callee{})
 	_, at, _ := strings.Cut(uri, "@")
 	a, _, _ := lines(t, followAny, []string{"alice", "bob", "carol"}, map[string]string{"alice": autoAnswer, "bob": `<rewriting>

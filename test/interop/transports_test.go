@@ -66,6 +66,7 @@ func overEvery(t *testing.T, test func(t *testing.T, w way) string) {
 }
 
 func TestTransportRegisters(t *testing.T) {
+	t.Parallel()
 	overEvery(t, func(t *testing.T, w way) string {
 		s := newSite(t, kamailio.Config{}, domain)
 		a := startAgent(t, options{files: map[string]string{"alice.xml": s.account(w, "alice", "secret-alice"), "ca.crt": s.ca}})
@@ -82,6 +83,7 @@ func TestTransportRegisters(t *testing.T) {
 }
 
 func TestTransportIntervalTooBrief(t *testing.T) {
+	t.Parallel()
 	overEvery(t, func(t *testing.T, w way) string {
 		c := kamailio.Config{MinExpires: 20 * time.Minute, Extra: kamailio.Extra{Modules: `modparam("registrar", "min_expires_mode", 1)`}}
 		s := newSite(t, c, domain)
@@ -96,6 +98,7 @@ func TestTransportIntervalTooBrief(t *testing.T) {
 }
 
 func TestTransportWrongPassword(t *testing.T) {
+	t.Parallel()
 	overEvery(t, func(t *testing.T, w way) string {
 		s := newSite(t, kamailio.Config{}, domain)
 		a := startAgent(t, options{files: map[string]string{"alice.xml": s.account(w, "alice", "wrong"), "ca.crt": s.ca}})
@@ -108,6 +111,7 @@ func TestTransportWrongPassword(t *testing.T) {
 }
 
 func TestTransportRejectedCertificate(t *testing.T) {
+	t.Parallel()
 	overEvery(t, func(t *testing.T, w way) string {
 		s := newSite(t, kamailio.Config{}, "other.test")
 		files := map[string]string{"alice.xml": s.account(w, "alice", "secret-alice")}
@@ -130,6 +134,7 @@ func TestTransportRejectedCertificate(t *testing.T) {
 }
 
 func TestTransportRegistrarRestart(t *testing.T) {
+	t.Parallel()
 	overEvery(t, func(t *testing.T, w way) string {
 		c := kamailio.Config{}
 		if w.wire == "udp" {
@@ -152,6 +157,7 @@ func TestTransportRegistrarRestart(t *testing.T) {
 }
 
 func TestTransportRegistrarSilent(t *testing.T) {
+	t.Parallel()
 	overEvery(t, func(t *testing.T, w way) string {
 		s := newSite(t, kamailio.Config{}, domain)
 		if err := s.Pause(); err != nil {
@@ -183,6 +189,7 @@ func TestTransportRegistrarSilent(t *testing.T) {
 // TestTransportSilentConnection: a registrar that freezes under a registered line
 // is found out by the keepalive that nobody answers.
 func TestTransportSilentConnection(t *testing.T) {
+	t.Parallel()
 	overEvery(t, func(t *testing.T, w way) string {
 		if w.wire == "udp" {
 			return "UDP has no pong to miss"
@@ -217,6 +224,7 @@ func TestTransportSilentConnection(t *testing.T) {
 }
 
 func TestTransportInvite(t *testing.T) {
+	t.Parallel()
 	overEvery(t, func(t *testing.T, w way) string {
 		s := newSite(t, kamailio.Config{}, domain)
 		a := startAgent(t, options{files: map[string]string{
@@ -240,6 +248,7 @@ func TestTransportInvite(t *testing.T) {
 // TestTransportBaresip: calls with another softphone, both ways, each by its own
 // connection to the registrar between them.
 func TestTransportBaresip(t *testing.T) {
+	t.Parallel()
 	overEvery(t, func(t *testing.T, w way) string {
 		s := newSite(t, kamailio.Config{}, domain)
 		a := startAgent(t, options{files: map[string]string{"alice.xml": s.account(w, "alice", "secret-alice", autoAnswer), "ca.crt": s.ca}})
@@ -275,6 +284,7 @@ func TestTransportBaresip(t *testing.T) {
 // TestTransportInTheClear: who knows a line's Contact user may call it past the
 // registrar, but not in the clear when it asked for TLS.
 func TestTransportInTheClear(t *testing.T) {
+	t.Parallel()
 	overEvery(t, func(t *testing.T, w way) string {
 		s := newSite(t, kamailio.Config{}, domain)
 		a := startAgent(t, options{files: map[string]string{"alice.xml": s.account(w, "alice", "secret-alice", autoAnswer), "ca.crt": s.ca}})

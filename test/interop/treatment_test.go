@@ -39,6 +39,7 @@ func seen(messages string, headers ...string) string {
 // TestDoNotDisturb has the document's example reject: its caller at this time of
 // the day, in its zone, and nobody else.
 func TestDoNotDisturb(t *testing.T) {
+	t.Parallel()
 	there := time.Now().UTC().Add(time.Hour)
 	today := 1 << ((int(there.Weekday()) + 6) % 7)
 	days := today | today<<1 | today>>6 // midnight may come before the call
@@ -58,6 +59,7 @@ func TestDoNotDisturb(t *testing.T) {
 
 // TestRulesForIncomingCalls has one line treat callers each in its own way.
 func TestRulesForIncomingCalls(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, `<incomingRewriting>
   <rule><conditions><condition type="startsWith" param="00"/></conditions><actions><action type="replace" param="+"/><action type="continue"/></actions></rule>
   <rule><conditions><condition type="startsWith" param="+49900"/></conditions><actions><action type="rejectCall"/></actions></rule>
@@ -86,6 +88,7 @@ func TestRulesForIncomingCalls(t *testing.T) {
 // TestWhoCallsByAssertedIdentity has the server say who calls, and the caller ask
 // not to be shown.
 func TestWhoCallsByAssertedIdentity(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, autoAnswer)
 	finished(t, callAlice(t, r, sipp.Caller{Hold: 50 * time.Millisecond, Headers: []string{`P-Asserted-Identity: "Night desk" <sip:+15550100@pbx.invalid>`}}))
 	if end := a.awaitIncoming("alice", "ended", ended); end.Remote != "sip:+15550100@pbx.invalid" || end.RemoteName != "Night desk" {
@@ -101,6 +104,7 @@ func TestWhoCallsByAssertedIdentity(t *testing.T) {
 
 // TestAnswerMode has a caller ask for an automatic answer (RFC 5373).
 func TestAnswerMode(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, "<autoAnswerEnabled>1</autoAnswerEnabled><autoAnswerTimeoutInSeconds>20</autoAnswerTimeoutInSeconds>")
 	finished(t, callAlice(t, r, sipp.Caller{Headers: []string{"Answer-Mode: Auto"}, Hold: 50 * time.Millisecond}))
 	end := a.awaitIncoming("alice", "ended", ended)
@@ -116,6 +120,7 @@ func TestAnswerMode(t *testing.T) {
 
 // TestRewritingOnTheWire has rules change what is dialled; kamailio routes by it.
 func TestRewritingOnTheWire(t *testing.T) {
+	t.Parallel()
 	p, uri := callee(t, sipp.Callee{})
 	_, at, _ := strings.Cut(uri, "@")
 	a, _ := called(t, fmt.Sprintf(`<rewriting>
@@ -150,6 +155,7 @@ func TestRewritingOnTheWire(t *testing.T) {
 
 // TestCallFromAnotherLine has a rule call from the line of another account.
 func TestCallFromAnotherLine(t *testing.T) {
+	t.Parallel()
 	_, host := registrar(t, kamailio.Config{}, "alice", "bob")
 	p, uri := callee(t, sipp.Callee{})
 	_, at, _ := strings.Cut(uri, "@")
@@ -174,6 +180,7 @@ func TestCallFromAnotherLine(t *testing.T) {
 
 // TestWhoWeAreToOthers has sipp see who calls: as the account says, and nobody.
 func TestWhoWeAreToOthers(t *testing.T) {
+	t.Parallel()
 	a, r := called(t, "<userDisplayName>Alice</userDisplayName><userCallerId>+15550100</userCallerId><userCallerIdMethod>pai,rpid</userCallerIdMethod>",
 		"<voiceMailNumber>*97</voiceMailNumber>")
 	domain := r.Addr().String()

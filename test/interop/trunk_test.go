@@ -26,6 +26,7 @@ const carrier = `
 // TestTrunk has a line that never registers, known to its server by address, call
 // and be called; and its server go away and come back.
 func TestTrunk(t *testing.T) {
+	t.Parallel()
 	port, err := process.FreePorts(2)
 	if err != nil {
 		t.Fatal(err)
