@@ -70,7 +70,7 @@ func TestWeTransferSipp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, host := registrar(t, kamailio.Config{Children: 1}, "alice")
-			a := startAgent(t, options{files: map[string]string{"alice.xml": accountXML("alice", "secret-alice", host)}})
+			a := startAgent(t, options{files: map[string]string{"alice.xml": accountXML("alice", "secret-alice", host, "<transport>tcp</transport>")}}) // one connection keeps what we send in order
 			a.awaitLine("alice", "registered")
 			p := sipp.ForTest(t, sipp.Config{Scenario: scripted(t, name), Echo: true, Timeout: patience})
 			id := a.dial(fmt.Sprintf(`{"line":"alice","to":"sip:sipp@%s"}`, p.Address()))
