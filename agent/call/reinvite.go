@@ -14,7 +14,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 )
 
-// ErrPeerRefused: the other side did not agree to what was asked of it. The call
+// ErrPeerRefused says that the other side did not agree to what was asked of it. The call
 // goes on as it was.
 var ErrPeerRefused = errors.New("the other side refused")
 

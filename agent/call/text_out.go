@@ -16,10 +16,10 @@ import (
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 )
 
-// ErrTooLong: a text is longer than the account's maxMessageBodySize.
+// ErrTooLong says that a text is longer than the account's maxMessageBodySize.
 var ErrTooLong = errors.New("text is too long")
 
-// ErrNoText: there is no such text message.
+// ErrNoText says that there is no such text message.
 var ErrNoText = errors.New("no such text message")
 
 // Message is a text to send.

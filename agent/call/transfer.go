@@ -11,7 +11,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/agent/treatment"
 )
 
-// ErrNotNow: what is asked of a call does not fit the state it is in.
+// ErrNotNow says that what is asked of a call does not fit the state it is in.
 var ErrNotNow = errors.New("not possible now")
 
 // Transfer asks the other side of a call to call somebody else instead (REFER,

@@ -1,7 +1,6 @@
 package dtmf
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -151,7 +150,7 @@ func FuzzDetector(f *testing.F) {
 		}
 		for _, r := range detect(pcm, 8000) {
 			if _, ok := Code(r); !ok {
-				t.Error(fmt.Sprintf("heard %q", r))
+				t.Errorf("heard %q", r)
 			}
 		}
 	})

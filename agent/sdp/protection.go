@@ -186,14 +186,13 @@ func (p Protect) agreed(own *Media, d *Description, m *Media) (Protection, error
 			return Protection{Way: DTLS, Fingerprints: prints, Active: setup == "passive" || setup == ""}, nil
 		}
 	}
-	if ours := own.cryptos(); len(ours) > 0 {
-		for _, theirs := range m.cryptos() {
-			i := slices.IndexFunc(ours, func(c Crypto) bool { return c.Tag == theirs.Tag })
-			if i < 0 || ours[i].Suite != theirs.Suite {
-				return Protection{}, fmt.Errorf("%w: the answer takes a crypto line that was not offered: %d %s", ErrNotAcceptable, theirs.Tag, theirs.Suite)
-			}
-			return Protection{Way: SDES, Ours: ours[i], Theirs: theirs}, nil
+	if ours, chosen := own.cryptos(), m.cryptos(); len(ours) > 0 && len(chosen) > 0 {
+		theirs := chosen[0] // an answer has one
+		i := slices.IndexFunc(ours, func(c Crypto) bool { return c.Tag == theirs.Tag })
+		if i < 0 || ours[i].Suite != theirs.Suite {
+			return Protection{}, fmt.Errorf("%w: the answer takes a crypto line that was not offered: %d %s", ErrNotAcceptable, theirs.Tag, theirs.Suite)
 		}
+		return Protection{Way: SDES, Ours: ours[i], Theirs: theirs}, nil
 	}
 	if protected, _ := own.spoken(); protected || p.required() {
 		return Protection{}, fmt.Errorf("%w: the answer has no protection, the line requires it", ErrNotAcceptable)

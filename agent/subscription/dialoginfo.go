@@ -62,7 +62,7 @@ const (
 	mostDialogs    = 256
 )
 
-// ErrDialogInfo: a body is no dialog-info document.
+// ErrDialogInfo says that a body is no dialog-info document.
 var ErrDialogInfo = errors.New("not a dialog-info document")
 
 // ParseDialogInfo reads a body of application/dialog-info+xml. The namespace is not

@@ -31,7 +31,7 @@ const (
 	mostCount   = 1<<31 - 1
 )
 
-// ErrSummary: a body is no message summary.
+// ErrSummary says that a body is no message summary.
 var ErrSummary = errors.New("not a message summary")
 
 // ParseSummary reads a body of application/simple-message-summary (RFC 3842 §5.2).

@@ -97,7 +97,7 @@ func (p *probes) send(e *Endpoint, one *probe) {
 // receive takes a STUN message off the socket. Only an answer to a request of ours,
 // from where that went, says something.
 func (p *probes) receive(message []byte, from netip.AddrPort) {
-	id, mapped, err, ok := readBinding(message)
+	id, mapped, ok, err := readBinding(message)
 	if !ok {
 		return
 	}

@@ -59,7 +59,7 @@ func TestSTUNIsRead(t *testing.T) {
 		"longer than it is":              {string(long), netip.AddrPort{}, nil, false},
 		"an attribute longer than it is": {answerBinding(string(request), stunSuccess, four, true)[:stunHeader-18] + "\x00\x04" + string(request[4:]) + "\x00\x20\x00\x08", netip.AddrPort{}, nil, true},
 	} {
-		id, mapped, err, ok := readBinding([]byte(tt.message))
+		id, mapped, ok, err := readBinding([]byte(tt.message))
 		if mapped != tt.mapped || !errors.Is(err, tt.err) || ok != tt.ok || ok && !bytes.Equal(id[:], request[8:20]) {
 			t.Errorf("%s: %v %v %v; want %v %v %v", name, mapped, err, ok, tt.mapped, tt.err, tt.ok)
 		}
@@ -72,7 +72,7 @@ func FuzzReadBinding(f *testing.F) {
 	f.Add([]byte(answerBinding(string(request), stunSuccess, netip.MustParseAddrPort("[2001:db8::7]:40000"), false)))
 	f.Add(request)
 	f.Fuzz(func(t *testing.T, message []byte) {
-		if _, mapped, err, ok := readBinding(message); mapped.IsValid() && (err != nil || !ok) {
+		if _, mapped, ok, err := readBinding(message); mapped.IsValid() && (err != nil || !ok) {
 			t.Errorf("%x: an address with %v %v", message, err, ok)
 		}
 	})

@@ -47,20 +47,20 @@ func isSTUN(datagram []byte) bool {
 
 // readBinding reads a response: our address as the server sees it, the zero value
 // where it does not say.
-func readBinding(message []byte) (id stunID, mapped netip.AddrPort, err error, ok bool) {
+func readBinding(message []byte) (id stunID, mapped netip.AddrPort, ok bool, err error) {
 	if !isSTUN(message) {
-		return id, mapped, nil, false
+		return id, mapped, false, nil
 	}
 	kind, length := binary.BigEndian.Uint16(message), int(binary.BigEndian.Uint16(message[2:]))
 	copy(id[:], message[8:stunHeader])
 	body := message[stunHeader:]
 	switch {
 	case length > len(body):
-		return id, mapped, nil, false
+		return id, mapped, false, nil
 	case kind == stunError:
-		return id, mapped, errSTUNRefused, true
+		return id, mapped, true, errSTUNRefused
 	case kind != stunSuccess:
-		return id, mapped, nil, false
+		return id, mapped, false, nil
 	}
 	for body = body[:length]; len(body) >= 4; {
 		name, size := binary.BigEndian.Uint16(body), int(binary.BigEndian.Uint16(body[2:]))
@@ -77,7 +77,7 @@ func readBinding(message []byte) (id stunID, mapped netip.AddrPort, err error, o
 		}
 		body = body[min((size+3)&^3, len(body)):]
 	}
-	return id, mapped, nil, true
+	return id, mapped, true, nil
 }
 
 // stunAddress reads an address (RFC 5389 §15.1), which has been mixed with cookie and

@@ -38,9 +38,9 @@ func TestCallsThroughTURN(t *testing.T) {
 				files: map[string]string{"ca.crt": string(keys.ca.pem)}, args: []string{"--resolver", names.Addr().String()},
 			}, baresip.Account{AutoAnswer: true}, autoAnswer, throughTURN(at))
 			id := a.dial(`{"line":"alice","to":"bob","seconds":4,"toneHz":1004}`)
-			call := a.awaitCall(id, "hears bob", func(r record) bool { return near(r, 700) && r.RTP.Received > 100 })
+			a.awaitCall(id, "hears bob", func(r record) bool { return near(r, 700) && r.RTP.Received > 100 })
 			provoke(t, a)
-			call = a.awaitCall(id, "has ended", ended)
+			call := a.awaitCall(id, "has ended", ended)
 			if _, err := b.Await(ctx, "CALL_CLOSED"); err != nil {
 				t.Fatal(err)
 			}

@@ -113,8 +113,8 @@ func TestTheLadderOfACallThatFailed(t *testing.T) {
 	rows := strings.Split(strings.TrimSpace(string(ladder)), "\n")
 	var arrows []string
 	for _, r := range rows {
-		if strings.Contains(r, "ms ") {
-			arrows = append(arrows, strings.Trim(r[strings.Index(r, "│"):], "│─▶◀ "))
+		if _, arrow, ok := strings.Cut(r, "│"); ok && strings.Contains(r, "ms ") {
+			arrows = append(arrows, strings.Trim(arrow, "│─▶◀ "))
 		}
 	}
 	if got := len(arrows); got < 4 || !strings.HasPrefix(arrows[0], "INVITE [SDP]") || !strings.Contains(string(ladder), "486 Busy Here") || !strings.Contains(arrows[got-1], "ACK") {

@@ -214,7 +214,10 @@ func (p *Program) Answer(id string) error { return p.do("answer", id) }
 
 // Pause holds a call, Resume takes it up again, Hangup ends it.
 func (p *Program) Pause(id string) error  { return p.do("call-pause", id) }
+// Resume takes a call up again that was held.
 func (p *Program) Resume(id string) error { return p.do("call-resume", id) }
+
+// Hangup ends a call.
 func (p *Program) Hangup(id string) error { return p.do("terminate", id) }
 
 func (p *Program) do(command, id string) error {
