@@ -106,7 +106,7 @@ func (f Format) with(o Options) Format {
 	switch s, _ := Find(f); {
 	case s.Number == opusNumber:
 		f.Opus, f.Params = o.Opus.orDefault(), o.Opus.Params()
-	case s.Number == ilbcNumber && o.PTime%30 != 0:
+	case s.Number == ilbcNumber && (o.PTime <= 0 || o.PTime%30 != 0):
 		f.Params = "mode=20"
 	case s.Number == ilbcNumber:
 		f.Params = "mode=30"
