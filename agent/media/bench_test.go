@@ -43,7 +43,7 @@ func steadySecure(t testing.TB, suite string, source Source, sends, hears int) f
 	}
 	s.reports.next = s.epoch.Add(1000 * time.Hour) // RTCP is once in 250 packets, and may allocate
 	spec, _ := codec.Lookup(hears)
-	enc, err := codec.NewEncoder(spec.Format)
+	enc, err := codec.NewEncoder(codec.Formats([]int{hears}, codec.Options{PTime: 20})[0])
 	if err != nil {
 		t.Fatal(err)
 	}
