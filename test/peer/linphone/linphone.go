@@ -212,8 +212,9 @@ func (p *Program) Transfer(id, to string) error {
 // Answer takes a call.
 func (p *Program) Answer(id string) error { return p.do("answer", id) }
 
-// Pause holds a call, Resume takes it up again, Hangup ends it.
-func (p *Program) Pause(id string) error  { return p.do("call-pause", id) }
+// Pause holds a call.
+func (p *Program) Pause(id string) error { return p.do("call-pause", id) }
+
 // Resume takes a call up again that was held.
 func (p *Program) Resume(id string) error { return p.do("call-resume", id) }
 
