@@ -61,8 +61,8 @@ func (p *proxy) serve() {
 		if err != nil {
 			return
 		}
-		if n > 0 && buf[0] < 4 {
-			continue // STUN (RFC 7983 §7): somebody's on this machine who had the port before
+		if n == 0 || buf[0] < 'A' || buf[0] > 'z' {
+			continue // STUN or RTP of somebody on this machine who talks to who had the port before
 		}
 		m, err := parser.ParseSIP(append([]byte(nil), buf[:n]...))
 		if err != nil {
