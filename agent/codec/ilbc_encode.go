@@ -176,7 +176,7 @@ func (e *ilbcEncoder) code() {
 func (e *ilbcEncoder) block(start, b int, p ilbcPlaces) {
 	m, f := e.mode, &e.frame
 	var target [ilbcSub]float64
-	weight := &e.weights[0]
+	var weight *lpc
 	if after := m.subframes - start - 1; b < after {
 		copy(target[:], e.residual[(start+1+b)*ilbcSub:])
 		weight = &e.weights[start+1+b]
