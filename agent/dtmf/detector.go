@@ -10,7 +10,7 @@ const (
 	missesToEnd   = 3
 	leastDBm0     = -38
 	highOverLow   = 8.5 // dB, with room for what the tones leak into each other
-	lowOverHigh   = 9.5
+	lowOverHigh   = 10.8
 	overOthers    = 6.5  // dB over the other rows, or columns
 	partOfAll     = 0.68 // of the power, both tones together; at 1.5 % off a block sees three quarters
 	steady        = 2.5  // dB from one block to the next: speech is never as even

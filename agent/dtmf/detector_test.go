@@ -52,7 +52,6 @@ func detect(pcm []int16, rate int) string {
 }
 
 func TestTonesThatAreDigits(t *testing.T) {
-	random := rand.New(rand.NewPCG(7, 8))
 	with := func(change func(*pair)) pair { p := usual; change(&p); return p }
 	for sentence, c := range map[string]struct {
 		pair
@@ -75,13 +74,13 @@ func TestTonesThatAreDigits(t *testing.T) {
 		"the high tone 14 dB under is none": {with(func(p *pair) { p.low, p.high = -5, -19 }), false},
 		"what nobody can hear is none":      {with(func(p *pair) { p.low, p.high = -50, -50 }), false},
 	} {
-		for _, rate := range []int{8000, 16000, 48000} {
-			want := ""
+		for i := range 15 { // in other phases each time: what the tones leak into each other depends on them
+			rate, want := []int{8000, 16000, 48000}[i%3], ""
 			if c.heard {
 				want = digits
 			}
-			if got := detect(c.play(digits, rate, random), rate); got != want {
-				t.Errorf("%s at %d Hz: heard %q, want %q", sentence, rate, got, want)
+			if got := detect(c.play(digits, rate, rand.New(rand.NewPCG(7, uint64(i)))), rate); got != want {
+				t.Errorf("%s at %d Hz (%d): heard %q, want %q", sentence, rate, i, got, want)
 			}
 		}
 	}
