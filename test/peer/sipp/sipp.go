@@ -68,7 +68,7 @@ func Start(c Config) (*Program, error) {
 	port := c.Port
 	if port == 0 {
 		var err error
-		if port, err = process.FreePorts(2 + max(8, 4*c.Streams+4)); err != nil {
+		if port, err = ports(c); err != nil {
 			return nil, err
 		}
 	}
@@ -113,6 +113,20 @@ func Start(c Config) (*Program, error) {
 		Program: "sipp", Package: "sip-tester", Args: args, Dir: c.Dir, LogFile: p.file("log"), Env: []string{"TERM=dumb"},
 	})
 	return p, err
+}
+
+// mediaPorts is how far [auto_media_port] goes up with the calls before it begins again.
+const mediaPorts = 10_000
+
+// ports finds some in a row, low enough that no call of many gets a number that is no port.
+func ports(c Config) (first uint16, err error) {
+	for range 100 {
+		first, err = process.FreePorts(2 + max(8, 4*c.Streams+4))
+		if err != nil || int(first)+min(4*c.Calls, mediaPorts)+8 < 1<<16 {
+			return first, err
+		}
+	}
+	return 0, errors.New("no free ports that leave room for those of so many calls")
 }
 
 func (p *Program) file(name string) string { return filepath.Join(p.dir, name) }
