@@ -102,7 +102,7 @@ test-fuzz: ## The fuzz targets of everything that reads an account: 10 s each, i
 .PHONY: test-interop
 test-interop: deps-build deps-peers ## The agent against kamailio, sipp and baresip.
 	$(GOTEST) -v -count=1 -timeout 5m ./test/peer/... | hack/quiet.sh
-	$(GOTEST) -v -count=1 -timeout $(if $(filter long,$(DRILL)),90m,25m) ./test/interop -parallel 8 -drill $(DRILL) $(PAGES) | hack/quiet.sh
+	$(GOTEST) -v -count=1 -timeout $(if $(filter long,$(DRILL)),90m,25m) ./test/interop -parallel 6 -drill $(DRILL) $(PAGES) | hack/quiet.sh
 
 .PHONY: test-e2e
 test-e2e: deps-cluster $(CLUSTER) kube images build ## The whole on a real cluster.

@@ -57,7 +57,8 @@ func hears(hz float64) func(record) bool {
 func lines(t *testing.T, agentJSON string, users []string, more map[string]string, others ...string) (*softphone, *kamailio.Registrar, string) {
 	t.Helper()
 	// Some write From and To without the port, and name others by them.
-	r, host := registrar(t, kamailio.Config{Domains: []string{"127.0.0.1"}}, append(others, users...)...)
+	// One worker keeps what is sent in order.
+	r, host := registrar(t, kamailio.Config{Domains: []string{"127.0.0.1"}, Children: 1}, append(others, users...)...)
 	files := map[string]string{"agent.json": agentJSON}
 	for _, user := range users {
 		files[user+".xml"] = accountXML(user, "secret-"+user, host, more[user])
