@@ -7,12 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -179,23 +181,45 @@ func EndWith(tb TB, name string, end func() error, said func() string) {
 	})
 }
 
+// Ports that are handed out lie below those the kernel takes for sockets that name none, and are handed out once: what is free
+// now stays so until the program that is to have it has opened it.
+const (
+	firstPort = 16_384
+	lastPort  = 32_000
+)
+
+var handedOut struct {
+	sync.Mutex
+	ports map[uint16]bool
+}
+
 // FreePorts finds n ports in a row that are free for UDP and for TCP on the
 // loopback address; the first is even.
 func FreePorts(n int) (uint16, error) {
-	for range 200 {
-		udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			return 0, err
-		}
-		first := udp.LocalAddr().(*net.UDPAddr).AddrPort().Port() &^ 1
-		if err := udp.Close(); err != nil {
-			return 0, err
-		}
-		if int(first)+n < 65536 && allFree(first, n) {
+	handedOut.Lock()
+	defer handedOut.Unlock()
+	if handedOut.ports == nil || len(handedOut.ports) > (lastPort-firstPort)/2 {
+		handedOut.ports = make(map[uint16]bool) // the first ones have ended long ago
+	}
+	for range 400 {
+		first := uint16(firstPort+rand.IntN(lastPort-firstPort-n)) &^ 1
+		if fresh(first, n) && allFree(first, n) {
+			for i := range n {
+				handedOut.ports[first+uint16(i)] = true
+			}
 			return first, nil
 		}
 	}
 	return 0, fmt.Errorf("no %d free ports in a row", n)
+}
+
+func fresh(first uint16, n int) bool {
+	for i := range n {
+		if handedOut.ports[first+uint16(i)] {
+			return false
+		}
+	}
+	return true
 }
 
 func allFree(first uint16, n int) bool {
