@@ -341,8 +341,10 @@ func pretty(v any) string {
 	return string(b)
 }
 
-// accountXML is one account; more are further nodes as they stand.
+// accountXML is one account; more are further nodes as they stand. Its audio keeps away
+// from the ports that peers are given.
 func accountXML(user, password, host string, more ...string) string {
+	more = append([]string{"<rtpPortRangeStart>33000</rtpPortRangeStart>"}, more...)
 	return fmt.Sprintf("<account>\n  <title>%s</title>\n  <username>%s</username>\n  <password>%s</password>\n  <host>%s</host>\n  %s\n</account>\n",
 		user, user, password, host, strings.Join(more, "\n  "))
 }

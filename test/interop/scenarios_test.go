@@ -83,7 +83,7 @@ var scripts = []script{
 	{name: "call-late-offer", line: atOnce, want: "200 remote"},
 	{name: "call-late-ack", line: atOnce, want: "200 remote"},
 	{name: "call-lost-ack", line: atOnce, want: "200 timeout", with: sipp.Config{Timeout: patience}},
-	{name: "call-invite-twice", line: atOnce, want: "200 remote"},
+	{name: "call-invite-twice", line: atOnce, want: "200 remote", with: sipp.Config{Forgiving: true}}, // 100 comes in between where the answer takes its time
 	{name: "call-merged", line: rings1, want: "200 remote"},
 	{name: "call-cancel", line: rings, want: "487 remote"},
 	{name: "call-cancel-at-once", line: rings, want: "487 remote"},
@@ -130,7 +130,8 @@ var scripts = []script{
 	{name: "answer-two-hundreds", more: aSecond, want: "200 local"},
 	{name: "answer-fork", more: aSecond, want: "200 local"},
 	{name: "answer-cancelled", user: hangsUp("ringing"), want: "487 local"},
-	{name: "answer-cancelled-early", user: givesUp, want: "487 local"},
+	// Small enough for UDP: one that waits for a connection is not sent any more.
+	{name: "answer-cancelled-early", line: "<codecOrder>0</codecOrder>", user: givesUp, want: "487 local"},
 	{name: "answer-cancel-crosses-200", user: hangsUp("ringing"), want: "200 local"},
 	{name: "answer-no-answer-in-200", want: "200 policy"},
 	{name: "answer-codec-nobody-offered", want: "200 policy"},
@@ -184,8 +185,7 @@ func newStage(t *testing.T) *stage {
 	st := &stage{ports: make(map[string]uint16)}
 	files := map[string]string{"agent.json": `{"version":1,"noAnswerSeconds":8}`}
 	for _, s := range scripts {
-		// Audio has ports of its own, so that none is taken that sipp was promised.
-		host, more := host4, s.line+"<rtpPortRangeStart>20000</rtpPortRangeStart><rtpPortRangeEnd>24000</rtpPortRangeEnd>"
+		host, more := host4, s.line
 		st.reserve(t, s.name)
 		switch {
 		case s.with.Local.Is6():
