@@ -97,7 +97,21 @@ func (c *call) carry(req *sip.Request, x *exchange, again sip.FnTxResponse) {
 			}
 		})
 	}
-	tx, err := c.opts.Endpoint.Request(c.ctx, req)
+	method, decided := req.Method, make(chan struct{})
+	// Told as they arrive: a request that follows a response must find the call as
+	// the response left it.
+	ctx := ua.OnResponse(c.ctx, func(res *sip.Response) {
+		if res.IsProvisional() {
+			c.box.post(func() { x.take(x.provisional, res) })
+			return
+		}
+		c.box.post(func() {
+			c.open--
+			x.take(x.final, res)
+		})
+		close(decided)
+	})
+	tx, err := c.opts.Endpoint.Request(ctx, req)
 	if err != nil {
 		failed(err)
 		return
@@ -106,28 +120,21 @@ func (c *call) carry(req *sip.Request, x *exchange, again sip.FnTxResponse) {
 	if again != nil {
 		tx.OnRetransmission(again)
 	}
-	for {
+	select {
+	case <-decided:
+	case <-tx.Done():
 		select {
-		case res := <-tx.Responses():
-			if res.IsProvisional() {
-				c.box.post(func() { x.take(x.provisional, res) })
-				continue
-			}
-			c.box.post(func() {
-				c.open--
-				x.take(x.final, res)
-			})
-			if !req.IsInvite() {
-				tx.Terminate() // it would only absorb repeated responses
-			}
-			return
-		case <-tx.Done():
+		case <-decided: // an answer is an end, too
+		default:
 			failed(tx.Err())
-			return
-		case <-c.ctx.Done():
-			tx.Terminate()
-			return
 		}
+		return
+	case <-c.ctx.Done():
+		tx.Terminate()
+		return
+	}
+	if method != sip.INVITE {
+		tx.Terminate() // it would only absorb repeated responses
 	}
 }
 

@@ -352,7 +352,7 @@ type network struct {
 	names map[string]netip.AddrPort
 }
 
-func (n *network) Request(_ context.Context, req *sip.Request) (sip.ClientTransaction, error) {
+func (n *network) Request(ctx context.Context, req *sip.Request) (sip.ClientTransaction, error) {
 	if req.Destination() == "" {
 		return nil, errors.New("no destination")
 	}
@@ -363,7 +363,7 @@ func (n *network) Request(_ context.Context, req *sip.Request) (sip.ClientTransa
 	} else if !req.IsCancel() {
 		n.t.Errorf("%s came with a Via", req.Method)
 	}
-	tx := &clientTx{req: req, responses: make(chan *sip.Response), done: make(chan struct{})}
+	tx := &clientTx{ctx: ctx, req: req, responses: make(chan *sip.Response), done: make(chan struct{})}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.sent = append(n.sent, tx)
@@ -457,6 +457,7 @@ func (n *network) hangUp() {
 
 // clientTx is a client transaction whose server is the test.
 type clientTx struct {
+	ctx       context.Context
 	req       *sip.Request
 	responses chan *sip.Response
 	done      chan struct{}
@@ -464,6 +465,13 @@ type clientTx struct {
 	err       error
 	mu        sync.Mutex
 	again     sip.FnTxResponse
+	final     bool // it has its answer
+}
+
+func (x *clientTx) answered() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.final
 }
 
 func (x *clientTx) Terminate()                         { x.end(nil) }
@@ -493,7 +501,14 @@ func (x *clientTx) respond(code int, reason, tag string, extra ...string) *sip.R
 }
 
 func (x *clientTx) deliver(res *sip.Response) *sip.Response {
-	x.responses <- res
+	if !res.IsProvisional() {
+		x.mu.Lock()
+		x.final = true
+		x.mu.Unlock()
+	}
+	if !ua.TellResponse(x.ctx, res) {
+		x.responses <- res
+	}
 	synctest.Wait()
 	return res
 }

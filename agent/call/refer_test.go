@@ -56,9 +56,8 @@ func (b *bench) notified(code int) string {
 			state, _, _ := strings.Cut(tx.req.GetHeader("Subscription-State").Value(), ";")
 			event := strings.TrimPrefix(tx.req.GetHeader("Event").Value(), "refer")
 			all = append(all, state+event+" "+strings.TrimPrefix(strings.TrimSpace(string(tx.req.Body())), "SIP/2.0 "))
-			select {
-			case tx.responses <- sip.NewResponseFromRequest(tx.req, code, "", nil):
-			default: // it has its answer
+			if !tx.answered() {
+				tx.deliver(sip.NewResponseFromRequest(tx.req, code, "", nil))
 			}
 		}
 		if len(txs) == seen {

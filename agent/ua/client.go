@@ -23,13 +23,14 @@ import (
 // From here on req belongs to the transaction: clone it (Retry, req.Clone) to
 // send something like it again.
 //
-// Responses come in order, all of them; retransmitted 2xx through
+// Responses come in order, all of them (see OnResponse, too); retransmitted 2xx through
 // OnRetransmission. Done is closed after the last response was read (of an INVITE that
 // had a 2xx, 64·T1 later); Err is then ErrTimeout, ErrUnreachable, or one of sipgo's for
 // an orderly end. Terminate ends the transaction at any time and is owed by whoever
 // stops reading.
 func (e *Endpoint) Request(ctx context.Context, req *sip.Request) (sip.ClientTransaction, error) {
 	t := newTransaction()
+	t.told, _ = ctx.Value(responseKey{}).(func(*sip.Response))
 	tx, err := e.send(ctx, req, t)
 	if err != nil {
 		return nil, err
@@ -81,6 +82,26 @@ func TellSent(ctx context.Context) {
 	if f, ok := ctx.Value(sentKey{}).(func()); ok {
 		f()
 	}
+}
+
+// responseKey is where OnResponse keeps its function.
+type responseKey struct{}
+
+// OnResponse gives a context with which Request tells f every response as it arrives,
+// in place of Responses: before anything is looked at that came after it over the same
+// socket or connection. f must neither block nor call the transaction.
+func OnResponse(ctx context.Context, f func(*sip.Response)) context.Context {
+	return context.WithValue(ctx, responseKey{}, f)
+}
+
+// TellResponse calls what OnResponse has put there; false = nothing has. It is for
+// whoever receives.
+func TellResponse(ctx context.Context, res *sip.Response) bool {
+	f, ok := ctx.Value(responseKey{}).(func(*sip.Response))
+	if ok {
+		f(res)
+	}
+	return ok
 }
 
 // Write sends req outside any transaction: the ACK to a 2xx. Headers are

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,6 +116,54 @@ func TestSentIsToldOnceAndOnlyThen(t *testing.T) {
 	Candidate{Transport: TCP, Addr: closedPort(t)}.Aim(req)
 	if _, err := e.Do(ctx, req); !errors.Is(err, ErrUnreachable) || told != 1 {
 		t.Errorf("told %d times of one that could not be sent, %v", told-1, err)
+	}
+}
+
+// What a peer sends right after a response finds whoever asked told of the response: a
+// re-INVITE after the 491 to ours must not be refused for being too early.
+func TestAResponseIsToldBeforeTheRequestBehindIt(t *testing.T) {
+	e, p := listen(t), newPeer(t)
+	var mu sync.Mutex
+	var order []string
+	note := func(what string) {
+		mu.Lock()
+		defer mu.Unlock()
+		order = append(order, what)
+	}
+	handled := make(chan struct{})
+	bind(t, e, "k3x", &testLine{servers: []netip.AddrPort{p.addr()}, aorUser: "alice", aorHost: "sip.test", onHandle: func(req *sip.Request, tx sip.ServerTransaction) {
+		note("request")
+		_ = tx.Respond(sip.NewResponseFromRequest(req, 200, "OK", nil))
+		handled <- struct{}{}
+	}})
+	for i := range 100 {
+		order = nil
+		ctx := OnResponse(t.Context(), func(res *sip.Response) { note(strconv.Itoa(res.StatusCode)) })
+		invite := request(sip.INVITE, p.addr())
+		id := invite.CallID().Value()
+		tx, err := e.Request(ctx, invite)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, from := p.receive()
+		for !strings.HasPrefix(text, "INVITE ") || !strings.Contains(text, id) { // the last one's ACK, and our 200
+			text, from = p.receive()
+		}
+		m, err := sip.ParseMessage([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := m.(*sip.Request)
+		p.answer(req, from, 180)
+		p.answer(req, from, 491)
+		p.send(e, p.message("INFO", "sip:k3x@127.0.0.1"))
+		<-handled
+		mu.Lock()
+		if got := strings.Join(order, " "); got != "180 491 request" {
+			t.Fatalf("%d: in the order %s", i, got)
+		}
+		mu.Unlock()
+		tx.Terminate()
 	}
 }
 

@@ -13,9 +13,10 @@ import (
 type transaction struct {
 	tx        *clientTx
 	responses chan *sip.Response
-	done      chan struct{} // closed when it has ended and all was read
-	stop      chan struct{} // closed by Terminate
-	over      chan struct{} // closed when it has ended
+	done      chan struct{}       // closed when it has ended and all was read
+	stop      chan struct{}       // closed by Terminate
+	over      chan struct{}       // closed when it has ended
+	told      func(*sip.Response) // of OnResponse; nil = they wait to be read
 
 	mu       sync.Mutex
 	queue    []*sip.Response
@@ -88,6 +89,10 @@ func (t *transaction) OnTerminate(f sip.FnTxTerminate) bool {
 }
 
 func (t *transaction) response(res *sip.Response) {
+	if t.told != nil {
+		t.told(res)
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.stopped || len(t.queue) >= mostProvisional && res.IsProvisional() {
