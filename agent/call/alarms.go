@@ -36,6 +36,7 @@ const (
 	alarmReliable                // send the reliable provisional response again
 	alarmRefresh                 // the session is to be refreshed
 	alarmExpiry                  // nobody refreshed it
+	alarmNotify                  // a NOTIFY that was to come again later
 )
 
 // alarms are the deadlines of one call.

@@ -155,6 +155,10 @@ func (c *call) ring(a alarm) {
 		c.transferOver(408, "the other side never told the outcome")
 	case alarmChange:
 		c.beginChange()
+	case alarmNotify:
+		if r := c.transfers.following; r != nil {
+			c.notify(r)
+		}
 	case alarmReply:
 		c.noReply()
 	case alarmRefresh:
@@ -231,7 +235,7 @@ func (c *call) end(e End) {
 		e.Code = 200
 	}
 	c.spent()
-	clear(c.alarms)
+	c.lastAlarms()
 	c.leaving = nil
 	if c.audio != nil {
 		stats, err := c.audio.close()
@@ -249,6 +253,16 @@ func (c *call) end(e End) {
 	c.set.left(c.record())
 	c.changed()
 	c.dropChanges()
+}
+
+// lastAlarms leaves a call that has ended the one it still needs: who sent a REFER is told
+// of its end all the same.
+func (c *call) lastAlarms() {
+	notify, waits := c.alarms[alarmNotify]
+	clear(c.alarms)
+	if waits {
+		c.alarms[alarmNotify] = notify
+	}
 }
 
 // beside runs a part of the call in a goroutine of its own.

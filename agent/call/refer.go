@@ -45,6 +45,7 @@ type referral struct {
 	quiet    bool // nobody wants to hear of it (any more)
 	busy     bool // a NOTIFY is under way
 	due      bool // there is something to tell
+	tries    int  // NOTIFYs that were refused for now
 	code     int
 	reason   string
 }

@@ -225,6 +225,34 @@ func TestREFERIsFollowed(t *testing.T) {
 			}
 			b.of("was placed", outgoing)
 		}},
+		"a NOTIFY that crosses a change of theirs comes again": {followAny, func(b *bench) {
+			p := b.talking()
+			p.send("REFER", referTo3000)
+			b.notified(491)
+			b.net.only("INVITE").respond(486, "Busy Here", "target")
+			b.notified(491)
+			time.Sleep(4 * time.Second)
+			want := "active 100 Trying, terminated 486 Busy Here, terminated 486 Busy Here"
+			if got := b.notified(200); got != want {
+				b.t.Errorf("told %s, want %s", got, want)
+			}
+			p.send("BYE")
+		}},
+		"it comes again after the BYE, too, and not for ever": {followAny, func(b *bench) {
+			p := b.talking()
+			p.send("REFER", referTo3000)
+			b.notified(200)
+			b.net.only("INVITE").respond(486, "Busy Here", "target")
+			b.notified(491)
+			p.send("BYE")
+			for range 8 {
+				time.Sleep(5 * time.Second)
+				b.notified(491)
+			}
+			if n := len(b.net.requests("NOTIFY")); n != 2+5 {
+				b.t.Errorf("%d NOTIFYs", n)
+			}
+		}},
 		"the subscription may be looked at and ended": {followAny, func(b *bench) {
 			p := b.talking()
 			p.send("REFER", referTo3000)

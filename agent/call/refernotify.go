@@ -20,6 +20,7 @@ func (c *call) notify(r *referral) {
 	case r.quiet || !r.due:
 		return
 	}
+	c.alarms.stop(alarmNotify)
 	code, left := r.code, int(time.Until(r.until)/time.Second)
 	state := fmt.Sprintf("active;expires=%d", max(left, 0))
 	if code >= 200 {
@@ -28,11 +29,28 @@ func (c *call) notify(r *referral) {
 	r.due, r.busy = false, true
 	c.inform(r, state, fragment(code, r.reason), func(res *sip.Response, _ error) {
 		r.busy = false
+		if after, ok := c.notifyAgain(r, res); ok {
+			r.tries, r.due = r.tries+1, true
+			c.alarms.set(alarmNotify, after)
+			return
+		}
 		// "If the NOTIFY request fails … the notifier MUST remove the subscription"
 		// (RFC 6665 §4.2.2).
 		r.quiet = r.quiet || code >= 200 || res == nil || !res.IsSuccess()
 		c.notify(r)
 	})
+}
+
+// mostNotifies bounds how often NOTIFYs of a REFER are refused for now.
+const mostNotifies = 5
+
+// notifyAgain says whether a NOTIFY was refused for now only, and when to try again:
+// some say 491 while a re-INVITE of theirs is not over.
+func (c *call) notifyAgain(r *referral, res *sip.Response) (after time.Duration, ok bool) {
+	if res == nil || r.quiet || r.tries >= mostNotifies {
+		return 0, false
+	}
+	return c.comeAgain(res)
 }
 
 // inform sends a NOTIFY.
