@@ -37,6 +37,7 @@ type serverTx struct {
 
 	mu       sync.Mutex
 	state    txState
+	closing  bool // the CANCEL is being answered: nothing rings any more before the 487
 	canceled bool
 	req      *sip.Request // until the final response
 	last     []byte       // response to send again
@@ -135,7 +136,7 @@ func (tx *serverTx) respond(res *sip.Response) (gone bool, err error) {
 	defer tx.mu.Unlock()
 	again := tx.state == accepted && res.IsSuccess()
 	switch {
-	case tx.canceled && tx.state != ended:
+	case (tx.closing || tx.canceled) && tx.state != ended:
 		return false, sip.ErrTransactionCanceled
 	case tx.state == ended:
 		return false, tx.err
@@ -231,6 +232,7 @@ func (tx *serverTx) cancel(req *sip.Request, by *serverTx) {
 			ok.To().Params.Add("tag", tag) // the same as the INVITE's (§9.2)
 		}
 	}
+	tx.closing = invite != nil && tx.state < accepted
 	tx.mu.Unlock()
 	_ = by.Respond(ok)
 

@@ -44,8 +44,7 @@ func TestSippTransfersUs(t *testing.T) {
 			r, host := registrar(t, kamailio.Config{Children: 1}, "alice", "carol", "late", "slow")
 			a := startAgent(t, options{files: map[string]string{
 				"agent.json": `{"version":1,"drainSeconds":1,"transfers":{"accept":"any"},"noAnswerSeconds":2}`,
-				// One connection, too: what is large would overtake, or be overtaken by, the rest.
-				"alice.xml": accountXML("alice", "secret-alice", host, autoAnswer, "<transport>tcp</transport>"), "carol.xml": accountXML("carol", "secret-carol", host, autoAnswer),
+				"alice.xml":  accountXML("alice", "secret-alice", host, autoAnswer), "carol.xml": accountXML("carol", "secret-carol", host, autoAnswer),
 				"late.xml": accountXML("late", "secret-late", host, answersAfter(1)), "slow.xml": accountXML("slow", "secret-slow", host),
 			}})
 			for _, line := range []string{"alice", "carol", "late", "slow"} {

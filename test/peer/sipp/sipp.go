@@ -41,8 +41,6 @@ type Config struct {
 	Echo bool
 	// Quiet keeps no messages: for load.
 	Quiet bool
-	// Forgiving passes over messages that the scenario does not expect.
-	Forgiving bool
 	// Streams is how many calls at once send RTP; 0 = a few.
 	Streams int
 	// Timeout for the whole run; 0 = 30 s.
@@ -97,9 +95,6 @@ func Start(c Config) (*Program, error) {
 	}
 	if c.Service != "" {
 		args = append(args, "-s", c.Service)
-	}
-	if c.Forgiving {
-		args = append(args, "-default_behaviors", "all,-abortunexp")
 	}
 	if !c.Quiet {
 		args = append(args, "-trace_msg", "-message_file", p.file("messages"))
