@@ -40,7 +40,7 @@ const (
 var bounds = [classes]struct{ messages, first, bytes, all int }{
 	calls:    {256, 32, 128 << 10, 10 << 20},
 	failures: {256, 32, 128 << 10, 4 << 20},
-	events:   {24, 0, 24 << 10, 3 << 19},
+	events:   {24, 0, 24 << 10, 1 << 19},
 	troubles: {24, 0, 24 << 10, 2 << 20},
 	pings:    {4, 0, 8 << 10, 1 << 19},
 }

@@ -246,10 +246,14 @@ func (f *field) settle() time.Duration {
 	f.t.Helper()
 	began := time.Now()
 	limit := began.Add(drill.Pick(time.Minute, 6*time.Minute))
-	for {
+	for last := ""; ; {
 		why := f.unsettled()
 		if why == "" {
 			return time.Since(began)
+		}
+		if why != last {
+			f.t.Logf("%8s not yet: %s", ms(time.Since(began)), why)
+			last = why
 		}
 		if time.Now().After(limit) {
 			f.t.Fatalf("after %s: %s", time.Since(began), why)

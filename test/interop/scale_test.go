@@ -80,9 +80,9 @@ func registeredLines(t *testing.T, n int) (a *softphone, took time.Duration) {
 
 // Bounds of a line at rest over UDP. What an agent takes up whatever its lines are,
 // room for the next burst with it, is a larger part of a thousand lines.
-// So are the messages of lines that it keeps for traces: 1.5 MB, however many lines
+// So are the messages of lines that it keeps for traces: 512 kB, however many lines
 // there are, which an agent of one line is without and one of a thousand has.
-var mostPerLine = drill.Pick(14.0+1.5, 10.0) // kB resident
+var mostPerLine = drill.Pick(14.0, 10.0) // kB resident
 
 // mostPerThousand is the CPU of 1,000 lines between refreshes, in percent of a core.
 const mostPerThousand = 1.0
