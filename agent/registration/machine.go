@@ -119,6 +119,8 @@ const (
 	// firstBackoff and mostBackoff bound the wait after failures.
 	firstBackoff = 2 * time.Second
 	mostBackoff  = 5 * time.Minute
+	// mostShakyWait bounds the wait after connections that ended again and again.
+	mostShakyWait = 20 * time.Second
 	// firstRefused and mostRefused bound it after refused credentials: every
 	// attempt may count towards a ban of our address.
 	firstRefused = 5 * time.Minute
@@ -322,7 +324,8 @@ func onChanged(s state) (state, []action) {
 // else who was on this one (RFC 5626 §4.4: "If a flow fails, the UA … MUST …
 // form a new flow"; §4.5 has it wait at random). Until then no call gets here.
 // Where one flow after the other ends before it was any good, the pauses grow: with
-// RFC 5626 as §4.5 counts failures, else from the second on.
+// RFC 5626 as §4.5 counts failures, else from the second on, and no longer than
+// mostShakyWait: the registrar did answer on each, so there is no failure to wait out.
 // Any other phase has its own way to a REGISTER.
 func onLost(s state, ev event) (state, []action) {
 	if s.phase == waiting && s.held {
@@ -340,7 +343,7 @@ func onLost(s state, ev event) (state, []action) {
 	case s.outbound:
 		after = flowBackoff(s.shaky, ev.dice)
 	case s.shaky > 1:
-		after = backoff(s.shaky, ev.dice)
+		after = min(backoff(s.shaky, ev.dice), scale(mostShakyWait, 0.5+0.5*ev.dice))
 	}
 	return s, []action{{do: wake, after: after}}
 }

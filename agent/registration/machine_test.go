@@ -306,6 +306,7 @@ func TestWaitsForAFlow(t *testing.T) {
 		"the third in a row":                               {state{phase: registered, outbound: true, shaky: 2}, event{kind: lost}, 2 * time.Minute, 4 * time.Minute},
 		"without RFC 5626 the first is nothing":            {state{phase: registered}, event{kind: lost}, 0, mostLostWait},
 		"the third in a row without it":                    {state{phase: registered, shaky: 2}, event{kind: lost}, 4 * time.Second, 8 * time.Second},
+		"the ninth in a row without it":                    {state{phase: registered, shaky: 8}, event{kind: lost}, mostShakyWait / 2, mostShakyWait},
 		"a flow that cannot be made":                       {state{phase: retrying, outbound: true}, event{kind: done, outcome: silence}, 30 * time.Second, time.Minute},
 		"a flow that cannot be made for the fourth time":   {state{phase: retrying, outbound: true, failures: 3}, event{kind: done, outcome: icmp}, 4 * time.Minute, 8 * time.Minute},
 		"the longest wait is half an hour":                 {state{phase: retrying, outbound: true, failures: 30}, event{kind: done, outcome: icmp}, 15 * time.Minute, 30 * time.Minute},

@@ -246,14 +246,15 @@ func (f *field) settle() time.Duration {
 	f.t.Helper()
 	began := time.Now()
 	limit := began.Add(drill.Pick(time.Minute, 6*time.Minute))
-	for last := ""; ; {
-		why := f.unsettled()
+	for slow := false; ; {
+		why, at := f.unsettled()
 		if why == "" {
 			return time.Since(began)
 		}
-		if why != last {
-			f.t.Logf("%8s not yet: %s", ms(time.Since(began)), why)
-			last = why
+		if took := time.Since(began); took > 8*time.Second && !slow && at != "" {
+			slow = true
+			_, ladder := f.a.request("GET", at+"/ladder", "")
+			f.t.Logf("after %s: %s\n%s", ms(took), why, ladder[max(0, len(ladder)-8000):])
 		}
 		if time.Now().After(limit) {
 			f.t.Fatalf("after %s: %s", time.Since(began), why)
@@ -262,20 +263,20 @@ func (f *field) settle() time.Duration {
 	}
 }
 
-// unsettled says what is not as it should be, if only for now.
-func (f *field) unsettled() string {
+// unsettled says what is not as it should be, if only for now, and where its trace is.
+func (f *field) unsettled() (why, at string) {
 	st := f.a.status()
 	for _, l := range st.Lines {
 		if l.State != "registered" {
-			return pretty(l)
+			return pretty(l), "/lines/" + l.Name
 		}
 	}
 	if len(st.Lines) != len(f.lines) || len(st.Rejected) > 0 {
-		return fmt.Sprintf("%d lines, rejected %v", len(st.Lines), st.Rejected)
+		return fmt.Sprintf("%d lines, rejected %v", len(st.Lines), st.Rejected), ""
 	}
 	all, err := f.r.Dump(context.WithoutCancel(f.t.Context()))
 	if err != nil {
-		return err.Error()
+		return err.Error(), ""
 	}
 	held := map[string][]string{}
 	for _, b := range all {
@@ -284,13 +285,13 @@ func (f *field) unsettled() string {
 	for _, l := range st.Lines {
 		// Contacts over connections carry an alias of kamailio's own.
 		if c := held[l.Name]; len(c) != 1 || !strings.HasPrefix(c[0], l.Contact) {
-			return fmt.Sprintf("%s says %s, held are %v", l.Name, l.Contact, c)
+			return fmt.Sprintf("%s says %s, held are %v", l.Name, l.Contact, c), "/lines/" + l.Name
 		}
 	}
 	for _, c := range st.Calls {
 		if c.State != "ended" {
-			return "a call goes on: " + pretty(c)
+			return "a call goes on: " + pretty(c), "/calls/" + c.ID
 		}
 	}
-	return ""
+	return "", ""
 }
