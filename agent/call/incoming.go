@@ -148,7 +148,7 @@ func (c *call) accept(i *invitation, contact sip.Uri) (int, error) {
 
 // capable are the headers that tell what the line can do.
 func (c *call) capable() []sip.Header {
-	return []sip.Header{list("Allow", allow(c.opts)), list("Supported", supported(c.opts)), sip.NewHeader("Accept", mediaSDP)}
+	return []sip.Header{list("Allow", allow(c.opts)), list("Supported", supported(c.opts))}
 }
 
 // refuse ends a call that was not answered with a response of ours.

@@ -270,6 +270,56 @@ func TestNoncesAreReusedAndCounted(t *testing.T) {
 	}
 }
 
+// TestCredentialsForWhoAsks: a proxy's challenge says that it is the proxy who wants
+// credentials, so a call through it does not carry the registrar's as well; what
+// somebody in this exchange asked for stays, and a REGISTER carries all.
+func TestCredentialsForWhoAsks(t *testing.T) {
+	invite := func() *sip.Request {
+		req := register()
+		req.Method, req.CSeq().MethodName = sip.INVITE, sip.INVITE
+		return req
+	}
+	const a, b = `Digest realm="a", nonce="1", qop="auth"`, `Digest realm="b", nonce="1", qop="auth"`
+	alice := Credentials{"alice", "secret"}
+	var nonces NonceCache
+	if err := alice.Authorize(register(), response(401, a), &nonces); err != nil {
+		t.Fatal(err)
+	}
+	carries := func(when string, req *sip.Request, own, proxy int) {
+		t.Helper()
+		if n, m := len(credentials(t, req, "Authorization")), len(credentials(t, req, "Proxy-Authorization")); n != own || m != proxy {
+			t.Errorf("%s: %d Authorization and %d Proxy-Authorization, want %d and %d", when, n, m, own, proxy)
+		}
+	}
+	next := func(s *Authorizer, req *sip.Request, res *sip.Response) *sip.Request {
+		t.Helper()
+		req, err := s.Next(req, res)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return req
+	}
+
+	s, req := alice.Session(&nonces), invite()
+	s.Prepare(req)
+	carries("a PBX that asks by 401 is told at once", req, 1, 0)
+	req = next(s, req, response(407, a))
+	carries("a proxy of the realm asked instead", req, 0, 1)
+
+	s, req = alice.Session(&nonces), invite()
+	s.Prepare(req)
+	carries("the next call", req, 0, 1)
+	req = next(s, req, response(401, a))
+	carries("who is called asks as well", req, 1, 1)
+	req = next(s, req, response(407, b))
+	carries("another proxy on the way, too", req, 1, 2)
+
+	s, req = alice.Session(&nonces), register()
+	s.Prepare(req)
+	carries("a REGISTER", req, 1, 2)
+	carries("a REGISTER that a proxy asks again", next(s, req, response(407, strings.Replace(a, `"1"`, `"2"`, 1))), 1, 2)
+}
+
 func TestRefusedCredentials(t *testing.T) {
 	const challenge = `Digest realm="a", nonce="1", qop="auth"`
 	for name, tt := range map[string]struct {

@@ -2,6 +2,7 @@ package ua
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -27,12 +28,18 @@ func (c Credentials) Session(nc *NonceCache) *Authorizer {
 	return &Authorizer{credentials: c, nonces: nc, answered: make(map[protectionSpace]bool)}
 }
 
-// Prepare authorizes req with challenges remembered from earlier requests.
+// Prepare authorizes req with challenges remembered from earlier requests. Where a
+// realm's proxy has asked for credentials, a request to others has no use for those
+// of its registrar besides: they would only make it too large for a datagram.
 func (a *Authorizer) Prepare(req *sip.Request) {
 	if a.credentials.Password == "" {
 		return
 	}
-	for _, s := range a.nonces.spaces() {
+	known := a.nonces.spaces()
+	for _, s := range known {
+		if req.Method != sip.REGISTER && !s.proxy && slices.Contains(known, protectionSpace{proxy: true, realm: s.realm}) {
+			continue
+		}
 		a.credentials.authorize(req, s, a.nonces)
 	}
 }
@@ -62,6 +69,12 @@ func (a *Authorizer) Next(req *sip.Request, res *sip.Response) (*sip.Request, er
 		a.answered[s] = true
 	}
 	next := Retry(req)
+	for s := range chosen {
+		// What was sent on the chance, and for somebody else as it turns out.
+		if unasked := (protectionSpace{realm: s.realm}); s.proxy && req.Method != sip.REGISTER && !a.answered[unasked] {
+			dropCredentials(next, unasked)
+		}
+	}
 	if err := a.credentials.answer(next, chosen, a.nonces); err != nil {
 		return nil, err
 	}

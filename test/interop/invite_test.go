@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -201,6 +202,38 @@ func TestLargeInviteGoesOverTCP(t *testing.T) {
 		t.Errorf("the BYE did not take the recorded route:\n%s", bye)
 	}
 	outcome(t, "kamailio+sipp", "an INVITE of more than 1300 bytes goes over TCP, and the dialog by the route that it made")
+}
+
+// TestTheDefaultInviteFitsADatagram: all codecs, what the line can do and a proxy's
+// credentials besides leave room enough for it to stay on UDP.
+func TestTheDefaultInviteFitsADatagram(t *testing.T) {
+	t.Parallel()
+	_, host := registrar(t, kamailio.Config{}, "alice", "bob")
+	a := startAgent(t, options{files: map[string]string{
+		"alice.xml": accountXML("alice", "secret-alice", host), "bob.xml": accountXML("bob", "secret-bob", host, autoAnswer),
+	}})
+	a.awaitLine("alice", "registered")
+	a.awaitLine("bob", "registered")
+	for _, to := range []string{"bob", "sip:bob@" + host} { // the second knows the proxy's nonce
+		r := a.awaitCall(a.dial(fmt.Sprintf(`{"line":"alice","to":%q,"seconds":1}`, to)), "has ended", ended)
+		var trace struct {
+			Messages []struct{ Transport, Method, Message string }
+		}
+		_, raw := a.request("GET", "/calls/"+r.ID+"/trace", "")
+		must(t, json.Unmarshal(raw, &trace))
+		invites := 0
+		for _, m := range trace.Messages {
+			if !strings.EqualFold(m.Transport, "udp") {
+				t.Errorf("%s went over %s:\n%s", m.Method, m.Transport, m.Message)
+			}
+			if strings.HasPrefix(m.Message, "INVITE ") {
+				invites++
+			}
+		}
+		if r.End.Code != 200 || invites < 1 {
+			t.Errorf("%d INVITEs, and the record says %s", invites, pretty(r))
+		}
+	}
 }
 
 // TestLargeInviteWhereThereIsNoTCP: who has no TCP gets it over UDP, in fragments.
