@@ -87,7 +87,7 @@ func newCall(s *Set, o Options, d Direction, remote sip.Uri) *call {
 
 // plainURI is a URI without parameters, for people.
 func plainURI(u sip.Uri) string {
-	if !isSIP(u) {
+	if !ua.IsSIP(u) {
 		return printable(u.String())
 	}
 	return printable(u.Addr())

@@ -61,13 +61,13 @@ func (c *call) acknowledge(invite *sip.Request, d *dialog, res *sip.Response, an
 	if answer != nil {
 		setSDP(ack, answer)
 	}
-	to, err := c.destination(d.hop(), d.peer)
+	to, err := c.destination(d.Hop(), d.Peer)
 	if err != nil {
 		c.log.Info("no way for the ACK", "error", err)
 		return d
 	}
 	to.Aim(ack)
-	c.attempt.acks[d.remoteTag] = ack
+	c.attempt.acks[d.RemoteTag] = ack
 	c.writeACK(ack)
 	return d
 }

@@ -75,10 +75,10 @@ func TestDialog(t *testing.T) {
 			newUACDialog(invitation4(t), answerTo(t, "Contact: <sip:bob@10.0.0.8?Route=evil>")),
 			`BYE sip:bob@10.0.0.8 from "Alice" <sip:alice@a.test>;tag=A to <sip:bob@b.test>;tag=B call c1 seq 315 BYE`, "sip:bob@10.0.0.8"},
 	} {
-		if got := line(c.dialog.request(sip.BYE)); got != c.want {
+		if got := line(c.dialog.Request(sip.BYE)); got != c.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", sentence, got, c.want)
 		}
-		hop := c.dialog.hop()
+		hop := c.dialog.Hop()
 		if got := hop.String(); got != c.hop {
 			t.Errorf("%s: next hop %s, want %s", sentence, got, c.hop)
 		}
@@ -87,20 +87,20 @@ func TestDialog(t *testing.T) {
 
 func TestACKHasTheNumberOfItsINVITE(t *testing.T) {
 	d := newUACDialog(invitation4(t), answerTo(t))
-	d.request(sip.INFO)
+	d.Request(sip.INFO)
 	if got := d.ack(314).CSeq().Value(); got != "314 ACK" {
 		t.Errorf("ACK has %s", got)
 	}
-	if got := d.request(sip.BYE).CSeq().Value(); got != "316 BYE" {
+	if got := d.Request(sip.BYE).CSeq().Value(); got != "316 BYE" {
 		t.Errorf("BYE has %s: an ACK does not count", got)
 	}
 }
 
 func TestRequestsOfADialogDoNotShare(t *testing.T) {
 	d := newUACDialog(invitation4(t), answerTo(t, "Record-Route: <sip:p1.test;lr>"))
-	d.request(sip.INFO).From().Params.Add("tag", "changed")
-	d.request(sip.INFO).Route().Address.UriParams.Add("changed", "")
-	if got := line(d.request(sip.BYE)); strings.Contains(got, "changed") {
+	d.Request(sip.INFO).From().Params.Add("tag", "changed")
+	d.Request(sip.INFO).Route().Address.UriParams.Add("changed", "")
+	if got := line(d.Request(sip.BYE)); strings.Contains(got, "changed") {
 		t.Errorf("a change of one request is in the next: %s", got)
 	}
 }

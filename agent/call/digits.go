@@ -93,7 +93,7 @@ func (c *call) nextINFO() {
 		c.alarms.set(alarmDigit, dtmf.CommaPause)
 		return
 	}
-	req := c.dialog.request(sip.INFO)
+	req := c.dialog.Request(sip.INFO)
 	contentType := sip.ContentTypeHeader(mediaDTMFRelay)
 	req.AppendHeader(&contentType)
 	req.SetBody(fmt.Appendf(nil, "Signal=%c\r\nDuration=%d\r\n", unicode.ToUpper(out.left[0]), dtmf.DefaultTone/time.Millisecond))

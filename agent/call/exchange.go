@@ -22,7 +22,7 @@ type exchange struct {
 
 // send sends a request within a dialog.
 func (c *call) send(d *dialog, req *sip.Request, x *exchange) {
-	to, err := c.destination(d.hop(), d.peer)
+	to, err := c.destination(d.Hop(), d.Peer)
 	if err != nil {
 		c.log.Debug("no way to the next hop", "method", req.Method, "error", err)
 		if x.failed != nil {
@@ -57,8 +57,8 @@ func (c *call) askWith(d *dialog, auth *ua.Authorizer, req *sip.Request, done fu
 				done(res, nil)
 				return
 			}
-			d.localSeq++ // counted on from where the dialog is by now, not from req
-			next.CSeq().SeqNo = d.localSeq
+			d.LocalSeq++ // counted on from where the dialog is by now, not from req
+			next.CSeq().SeqNo = d.LocalSeq
 			c.askWith(d, auth, next, done)
 		},
 		failed: func(err error) { done(nil, err) },

@@ -107,7 +107,7 @@ func (c *call) forkEnded(f *fork) {
 	if f == nil {
 		return
 	}
-	delete(t.early, f.remoteTag)
+	delete(t.early, f.RemoteTag)
 	if t.playing != f {
 		return
 	}

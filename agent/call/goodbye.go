@@ -45,7 +45,7 @@ func (c *call) bye(g goodbye) {
 // consider the session terminated … once the BYE request is passed to the
 // client transaction" (§15.1.1); only a challenge is answered.
 func (c *call) farewell(d *dialog, header sip.Header) {
-	req := d.request(sip.BYE)
+	req := d.Request(sip.BYE)
 	if header != nil {
 		req.AppendHeader(header)
 	}
@@ -58,8 +58,8 @@ func (c *call) lastWord(e End) {
 	var req *sip.Request
 	switch t := c.attempt; {
 	case c.dialog != nil && !c.rec.AnsweredAt.IsZero():
-		req = c.dialog.request(sip.BYE)
-		to, err := c.destination(c.dialog.hop(), c.dialog.peer)
+		req = c.dialog.Request(sip.BYE)
+		to, err := c.destination(c.dialog.Hop(), c.dialog.Peer)
 		if err != nil {
 			return
 		}

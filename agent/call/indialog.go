@@ -65,7 +65,7 @@ func (c *call) within(d *dialog, req *sip.Request, tx sip.ServerTransaction) *si
 // brought it here.
 func (c *call) dialogOf(req *sip.Request) *dialog {
 	tag := tagOf(req.From().Params)
-	if c.dialog != nil && c.dialog.remoteTag == tag {
+	if c.dialog != nil && c.dialog.RemoteTag == tag {
 		return c.dialog
 	}
 	if c.attempt != nil {
@@ -95,7 +95,7 @@ func (c *call) byed(d *dialog, req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	// One branch of a forked INVITE has gone; the others may still answer.
-	c.forkEnded(c.attempt.early[d.remoteTag])
+	c.forkEnded(c.attempt.early[d.RemoteTag])
 	if len(c.attempt.early) == 0 && c.rec.State != Ended {
 		c.cancelAttempt(goodbye{End: end})
 	}

@@ -30,9 +30,9 @@ func (c *call) afterwards(res *sip.Response) {
 
 // conclude sends a BYE when nobody is left to look after it.
 func (c *call) conclude(d *dialog) {
-	req := d.request(sip.BYE)
+	req := d.Request(sip.BYE)
 	addAccountHeaders(req, c.opts.Account)
-	to, err := c.destination(d.hop(), d.peer)
+	to, err := c.destination(d.Hop(), d.Peer)
 	if err != nil {
 		return
 	}

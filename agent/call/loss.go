@@ -98,11 +98,11 @@ func (c *call) askForLife() {
 		method = sip.UPDATE
 	}
 	v.asked, v.asking, v.cut, v.doubt = time.Now(), true, false, fmt.Sprintf("no answer to %s", method)
-	req := d.request(method)
+	req := d.Request(method)
 	for _, h := range c.capable() {
 		req.AppendHeader(h)
 	}
-	if to, err := c.destination(d.hop(), d.peer); err == nil {
+	if to, err := c.destination(d.Hop(), d.Peer); err == nil {
 		if contact, _, err := c.contact(to.Addr); err == nil {
 			req.AppendHeader(&sip.ContactHeader{Address: contact})
 		}

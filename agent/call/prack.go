@@ -55,7 +55,7 @@ func (c *call) pracks(f *fork, res *sip.Response) (news bool) {
 		return false
 	}
 	f.rseq = rseq
-	prack := f.request(sip.PRACK)
+	prack := f.Request(sip.PRACK)
 	prack.AppendHeader(sip.NewHeader("RAck", fmt.Sprintf("%d %d %s", rseq, c.attempt.invite.CSeq().SeqNo, sip.INVITE)))
 	if answer := c.answerEarly(f, res); answer != nil {
 		setSDP(prack, answer)

@@ -55,7 +55,7 @@ func (c *call) notifyAgain(r *referral, res *sip.Response) (after time.Duration,
 
 // inform sends a NOTIFY.
 func (c *call) inform(r *referral, state string, body []byte, done func(*sip.Response, error)) {
-	req := r.dialog.request(sip.NOTIFY)
+	req := r.dialog.Request(sip.NOTIFY)
 	if contact, err := c.contactTo(r.dialog); err == nil {
 		req.AppendHeader(&sip.ContactHeader{Address: contact})
 	}
@@ -69,7 +69,7 @@ func (c *call) inform(r *referral, state string, body []byte, done func(*sip.Res
 
 // contactTo is our Contact in requests within a dialog.
 func (c *call) contactTo(d *dialog) (sip.Uri, error) {
-	to, err := c.destination(d.hop(), d.peer)
+	to, err := c.destination(d.Hop(), d.Peer)
 	if err != nil {
 		return sip.Uri{}, err
 	}

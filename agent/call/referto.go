@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/softphone-operator/softphone-operator/agent/ua"
 )
 
 // referTo is where a REFER leads.
@@ -31,7 +33,7 @@ func parseReferTo(value string) (referTo, error) {
 	if strings.EqualFold(u.Scheme, "tel") {
 		return to, nil
 	}
-	if !isSIP(*u) || u.Wildcard {
+	if !ua.IsSIP(*u) || u.Wildcard {
 		return to, fmt.Errorf("%w: %s:", errNoCall, clip(u.Scheme))
 	}
 	for _, method := range []string{param(u.UriParams, "method"), param(params, "method")} {

@@ -114,7 +114,7 @@ func (c *call) inviting() bool {
 }
 
 func (c *call) requestChange(m *change, method sip.RequestMethod, contact sip.Uri) {
-	req := c.dialog.request(method)
+	req := c.dialog.Request(method)
 	req.AppendHeader(&sip.ContactHeader{Address: contact})
 	for _, h := range c.capable() {
 		req.AppendHeader(h)
@@ -166,8 +166,8 @@ func (c *call) changeAnswered(m *change, res *sip.Response) {
 		return
 	case isChallenge(res):
 		if next, err := m.auth.Next(m.req, res); err == nil {
-			c.dialog.localSeq++
-			next.CSeq().SeqNo = c.dialog.localSeq
+			c.dialog.LocalSeq++
+			next.CSeq().SeqNo = c.dialog.LocalSeq
 			c.carryChange(m, next)
 			return
 		}
@@ -255,7 +255,7 @@ func (c *call) acknowledgeChange(m *change, res *sip.Response) {
 	sip.CopyHeaders("Authorization", m.req, ack)
 	sip.CopyHeaders("Proxy-Authorization", m.req, ack)
 	addAccountHeaders(ack, c.opts.Account)
-	to, err := c.destination(d.hop(), d.peer)
+	to, err := c.destination(d.Hop(), d.Peer)
 	if err != nil {
 		c.log.Info("no way for the ACK", "error", err)
 		return

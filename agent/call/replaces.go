@@ -71,7 +71,7 @@ func (r replaced) escaped() string {
 // remoteTagIs compares with what a Replaces header says of a tag: "a tag parameter
 // of zero is to match tags of zero and no tag" (RFC 3891 §3).
 func (d *dialog) remoteTagIs(tag string) bool {
-	return d.remoteTag == tag || d.remoteTag == "" && tag == "0"
+	return d.RemoteTag == tag || d.RemoteTag == "" && tag == "0"
 }
 
 // replace takes an INVITE that is to take the place of a call (RFC 3891 §3). It is
@@ -136,7 +136,7 @@ func (c *call) replaceable(r replaced, req *sip.Request) int {
 // other side, as far as we see it, or the line's server, which demands who it is.
 func (c *call) knows(d *dialog, req *sip.Request) bool {
 	from := sourceOf(req).Addr()
-	at, _ := netip.ParseAddrPort(d.peer)
+	at, _ := netip.ParseAddrPort(d.Peer)
 	if from.IsValid() && from == at.Addr().Unmap() {
 		return true
 	}

@@ -140,17 +140,17 @@ func (s *Set) Counterpart(id string) (p *Counterpart, err error) {
 // counterpart names the call as its other side does, whose tag is its "to".
 func (c *call) counterpart() *Counterpart {
 	d := c.dialog
-	uri := *d.remote.Address.Clone()
+	uri := *d.Remote.Address.Clone()
 	if c.rec.Anonymous || strings.EqualFold(uri.Host, anonymousHost) {
-		uri = *d.target.Clone() // nobody finds it by its name
+		uri = *d.Target.Clone() // nobody finds it by its name
 	}
 	uri.Headers = nil
-	tag := d.remoteTag
+	tag := d.RemoteTag
 	if tag == "" {
 		tag = "0"
 	}
 	return &Counterpart{
-		id: c.rec.ID, uri: uri.String(), replaced: replaced{callID: d.callID, toTag: tag, fromTag: d.localTag},
+		id: c.rec.ID, uri: uri.String(), replaced: replaced{callID: d.CallID, toTag: tag, fromTag: d.LocalTag},
 		over: func(why string) { c.box.post(func() { c.handOver(why) }) },
 	}
 }
@@ -242,7 +242,7 @@ func (c *call) refer(asking *asking, target sip.Uri) {
 	if p := asking.instead; p != nil {
 		uri += "?Replaces=" + p.replaced.escaped() + "&Require=replaces" // RFC 5589 §7.1
 	}
-	req := c.dialog.request(sip.REFER)
+	req := c.dialog.Request(sip.REFER)
 	req.AppendHeader(&sip.ContactHeader{Address: contact})
 	for _, h := range c.capable() {
 		req.AppendHeader(h)

@@ -64,7 +64,7 @@ func (c *call) premature(d *dialog, req *sip.Request) *sip.Response {
 		}
 		return reply(req, 500, sip.NewHeader("Retry-After", strconv.Itoa(rand.IntN(11))))
 	}
-	f := c.attempt.early[d.remoteTag]
+	f := c.attempt.early[d.RemoteTag]
 	if f == nil || f.theirs == nil || f.rseq == 0 || c.attempt.playing != f {
 		return reply(req, 491)
 	}

@@ -58,7 +58,7 @@ func (l *leg) perform(a action) {
 		l.giveUp()
 		l.sequence++
 		if l.usage != nil {
-			l.usage.localSeq += abandoned
+			l.usage.LocalSeq += abandoned
 		}
 	case forget:
 		l.forget()
@@ -100,11 +100,11 @@ func (l *leg) subscribe(ask time.Duration) {
 		return
 	}
 	req := first(cfg, w.target, ua.NewCallID(), ua.NewTag())
-	l.usage = &usage{
-		callID: req.CallID().Value(), localTag: req.From().Params.GetOr("tag", ""), localSeq: 1,
-		local:  sip.FromHeader{DisplayName: req.From().DisplayName, Address: *req.From().Address.Clone(), Params: req.From().Params.Clone()},
-		remote: sip.ToHeader{Address: *w.target.Clone(), Params: sip.NewParams()}, target: *w.target.Clone(),
-	}
+	l.usage = &usage{ua.Dialog{
+		CallID: req.CallID().Value(), LocalTag: req.From().Params.GetOr("tag", ""), LocalSeq: 1,
+		Local:  sip.FromHeader{DisplayName: req.From().DisplayName, Address: *req.From().Address.Clone(), Params: req.From().Params.Clone()},
+		Remote: sip.ToHeader{Address: *w.target.Clone(), Params: sip.NewParams()}, Target: *w.target.Clone(),
+	}}
 	l.calls, l.began = calls{}, time.Now()
 	l.set.learn(l.key(), w)
 	l.launch(&exchange{ep: l.set.ep, cfg: cfg, event: w.event, expire: max(ask, cfg.Expires), req: req})
@@ -114,9 +114,9 @@ func (l *leg) subscribe(ask time.Duration) {
 // number (RFC 3261 §8.1.3.5).
 func (l *leg) resubscribe(ask time.Duration) {
 	cfg, u := l.set.cfg, l.usage
-	req := first(cfg, l.watch.target, u.callID, u.localTag)
-	u.localSeq++
-	req.CSeq().SeqNo = u.localSeq
+	req := first(cfg, l.watch.target, u.CallID, u.LocalTag)
+	u.LocalSeq++
+	req.CSeq().SeqNo = u.LocalSeq
 	l.launch(&exchange{ep: l.set.ep, cfg: cfg, event: l.watch.event, expire: max(ask, cfg.Expires), req: req})
 }
 
@@ -126,9 +126,9 @@ func (l *leg) refresh(expires time.Duration) {
 		l.later(failure(errNotRegistered, ""))
 		return
 	}
-	hop := l.usage.hop()
+	hop := l.usage.Hop()
 	l.launch(&exchange{
-		ep: l.set.ep, cfg: l.set.cfg, event: l.watch.event, expire: expires, req: l.usage.request(), hop: &hop, peer: l.usage.peer,
+		ep: l.set.ep, cfg: l.set.cfg, event: l.watch.event, expire: expires, req: l.usage.Request(sip.SUBSCRIBE), hop: &hop, peer: l.usage.Peer,
 	})
 }
 
@@ -158,7 +158,7 @@ func (l *leg) launch(x *exchange) {
 			return
 		}
 		l.set.post(func() {
-			u.localSeq = max(u.localSeq, seq)
+			u.LocalSeq = max(u.LocalSeq, seq)
 			if sequence != l.sequence {
 				return
 			}
@@ -168,8 +168,8 @@ func (l *leg) launch(x *exchange) {
 				x.cfg.OnAttempt(l.watch.event, o.code)
 			}
 			if res != nil && res.IsSuccess() && u == l.usage {
-				if u.peer == "" {
-					u.peer = to
+				if u.Peer == "" {
+					u.Peer = to
 				}
 				u.answered(res)
 			}
@@ -178,7 +178,7 @@ func (l *leg) launch(x *exchange) {
 	})
 }
 
-func (l *leg) key() dialogKey { return dialogKey{l.usage.callID, l.usage.localTag} }
+func (l *leg) key() dialogKey { return dialogKey{l.usage.CallID, l.usage.LocalTag} }
 
 // forget drops the dialog; NOTIFYs within it are unknown from now on. Its forks end
 // with the first of them.

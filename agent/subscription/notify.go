@@ -47,7 +47,7 @@ func (w *watch) take(req *sip.Request, tx sip.ServerTransaction, key dialogKey) 
 	}
 	res, told := w.read(req)
 	switch {
-	case res == nil && !l.usage.inOrder(req):
+	case res == nil && !l.usage.InOrder(req):
 		res = reply(req, 500) // RFC 3261 §12.2.2
 	case res == nil:
 		res = reply(req, 200)

@@ -79,7 +79,7 @@ func (w *watch) find(req *sip.Request, key dialogKey) (l *leg, fork bool) {
 	for _, l := range legs {
 		switch {
 		case l.usage == nil || l.key() != key:
-		case l.usage.remoteTag == tag:
+		case l.usage.RemoteTag == tag:
 			return l, false
 		case !l.state.fork:
 			origin = l
@@ -88,7 +88,7 @@ func (w *watch) find(req *sip.Request, key dialogKey) (l *leg, fork bool) {
 	switch {
 	case origin == nil, tag == "":
 		return nil, false
-	case !origin.usage.counted && origin.state.phase != leaving:
+	case !origin.usage.Counted && origin.state.phase != leaving:
 		return origin, false // whoever tells first
 	case time.Since(origin.began) > timerN, len(w.legs) > mostForks, w.set.parting[origin]:
 		return nil, false
