@@ -198,6 +198,7 @@ func (s *supervisor) start(f func() error) {
 
 func (s *supervisor) closeSockets() {
 	s.env.qualifier.Close()
+	s.env.reaches.close()
 	s.sockets.close()
 	s.capture.Close()
 	s.opts.locator.Close()

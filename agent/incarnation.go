@@ -34,6 +34,10 @@ type incarnation struct {
 	retired  atomic.Bool
 	started  bool      // reg runs; the line's goroutine owns it
 	until    time.Time // when retired: until then it is bound even without calls
+
+	// local address of ours towards a server; the line's goroutine owns them.
+	towards netip.AddrPort
+	local   netip.Addr
 }
 
 // incarnate makes a line reachable; it registers nothing yet.

@@ -34,6 +34,7 @@ type environment struct {
 	finished  func(*line) // a line was removed and nothing of it is left
 	find      func(account string) *line
 	checks    *checkrun.Runner
+	reaches   reaches
 	inFlight  time.Duration // transactionLife; tests are shorter
 	expiry    expiryLog
 	log       *slog.Logger

@@ -40,6 +40,7 @@ func (v *view) status() control.LineStatus {
 	if w := v.way; w != nil {
 		status.Path, status.ServiceRoute, status.AssociatedURIs, status.Outbound = w.Path, w.ServiceRoute, w.Associated, w.Outbound
 	}
+	status.Media = r.Media
 	status.MWI, status.Watched = v.events.MWI, v.events.Watched
 	return status
 }
@@ -90,6 +91,9 @@ func (l *line) publish(o order) {
 	r.Watching = watching(told.Watched)
 	if told.MWI != nil {
 		r.Messages = told.MWI.Messages
+	}
+	if r.Media = before.Media; s.State == delivery.Registered {
+		r.Media = l.mediaReport(in, s.Public)
 	}
 	if len(r.Certificates) > 0 {
 		l.env.expiry.note(l.log(), r.Certificates, r.Server, time.Now())

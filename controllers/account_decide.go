@@ -75,6 +75,7 @@ func decideAccount(f accountFacts) (v1.SoftphoneAccountStatus, time.Duration) {
 	inlineSecret(f, c)
 	schedule(f, c)
 	again := soonest(register(f, &status, c), certificates(f, c))
+	mediaReachable(f, c)
 	c.write(judgeAccount(f, status))
 	return status, again
 }

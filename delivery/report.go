@@ -97,6 +97,8 @@ type LineReport struct {
 	Messages *Messages `json:"messages,omitempty"`
 	// Watching of others' calls; absent where the line watches nobody.
 	Watching *Watching `json:"watching,omitempty"`
+	// Media tells where the audio of calls can be reached; absent while nothing is known.
+	Media *MediaReport `json:"media,omitempty"`
 }
 
 // EventType says what an Event carries.

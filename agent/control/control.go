@@ -161,6 +161,8 @@ type LineStatus struct {
 	MWI *subscription.MWI `json:"mwi,omitempty"`
 	// Watched are those whose calls the line watches, in the account's order.
 	Watched []subscription.Watched `json:"watched,omitempty"`
+	// Media tells where the audio of calls can be reached.
+	Media *delivery.MediaReport `json:"media,omitempty"`
 	// Messages are the last text messages that came and went, oldest first.
 	Messages []call.Text `json:"messages,omitempty"`
 }

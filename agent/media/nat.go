@@ -44,13 +44,25 @@ type Reach struct {
 	RTP, RTCP netip.AddrPort
 	Via       string // plain, stun or turn
 	Why       string // for people: what was found out; "" where nobody was asked
+	Behind    Behind // what STUN found
 }
+
+// Behind is what a session is behind, as far as STUN could tell.
+type Behind string
+
+// What there is.
+const (
+	BehindUnknown   Behind = "" // nobody was asked, or nobody answered
+	BehindNothing   Behind = "nothing"
+	BehindNAT       Behind = "NAT"           // the same mapping for every destination
+	BehindSymmetric Behind = "symmetric NAT" // one for each: what STUN found is good for nobody else
+)
 
 // Ways of being reached.
 const (
-	viaPlain = "plain"
-	viaSTUN  = "stun"
-	viaTURN  = "turn"
+	ViaPlain = "plain"
+	ViaSTUN  = "stun"
+	ViaTURN  = "turn"
 )
 
 // ErrNoRelay says that the session must be relayed, and cannot be.
@@ -60,7 +72,7 @@ var ErrNoRelay = errors.New("no relay")
 // where nothing but a relay will do (ErrNoRelay).
 func (s *Session) Reach(ctx context.Context, n NAT) (Reach, error) {
 	local := s.LocalRTP()
-	plain := Reach{RTP: local, RTCP: netip.AddrPortFrom(local.Addr(), local.Port()+1), Via: viaPlain}
+	plain := Reach{RTP: local, RTCP: netip.AddrPortFrom(local.Addr(), local.Port()+1), Via: ViaPlain}
 	switch {
 	case !n.needed():
 		return plain, nil
@@ -72,9 +84,13 @@ func (s *Session) Reach(ctx context.Context, n NAT) (Reach, error) {
 		plain.Why = fmt.Sprintf("%v: the local address is announced", err)
 		return plain, nil
 	}
-	public := Reach{RTP: found.rtp, RTCP: found.rtcp, Via: viaSTUN, Why: fmt.Sprintf("STUN sees us at %s", found.rtp)}
+	public := Reach{RTP: found.rtp, RTCP: found.rtcp, Via: ViaSTUN, Why: fmt.Sprintf("STUN sees us at %s", found.rtp), Behind: BehindNAT}
+	if found.symmetric {
+		public.Behind, plain.Behind = BehindSymmetric, BehindSymmetric
+	}
 	switch {
 	case found.rtp == local:
+		plain.Behind = BehindNothing
 		plain.Why = "STUN sees us at our own address: there is no NAT"
 		return plain, nil
 	case !found.symmetric || n.IgnoreSymmetric:
@@ -82,7 +98,7 @@ func (s *Session) Reach(ctx context.Context, n NAT) (Reach, error) {
 	case n.Mode != NATSTUNOnly && n.Username != "":
 		r, err := s.relay(ctx, n)
 		if err == nil {
-			r.Why = "behind a symmetric NAT; " + r.Why
+			r.Why, r.Behind = "behind a symmetric NAT; "+r.Why, BehindSymmetric
 			return r, nil
 		}
 		plain.Why = fmt.Sprintf("behind a symmetric NAT and %v: the local address is announced", err)

@@ -50,7 +50,7 @@ func (s *Session) relay(ctx context.Context, n NAT) (Reach, error) {
 		if closed {
 			return Reach{}, errors.Join(ErrClosed, r.rtp.close(), r.rtcp.close())
 		}
-		return Reach{RTP: r.rtp.at, RTCP: r.rtcp.at, Via: viaTURN, Why: fmt.Sprintf("relayed by %s at %s", server, r.rtp.at)}, nil
+		return Reach{RTP: r.rtp.at, RTCP: r.rtcp.at, Via: ViaTURN, Why: fmt.Sprintf("relayed by %s at %s", server, r.rtp.at)}, nil
 	}
 	return Reach{}, fmt.Errorf("%w: %w", ErrNoRelay, errors.Join(refusals...))
 }

@@ -24,6 +24,10 @@ const (
 	// than 14 days left.
 	ConditionCertificateExpiring = "CertificateExpiring"
 
+	// ConditionMediaReachable: the audio of others gets to the line, as far as its agent could find out. Unknown where that
+	// is up to the server; absent while nothing is known.
+	ConditionMediaReachable = "MediaReachable"
+
 	// Of checks.
 
 	// ConditionPassing: what the check's last runs found. Unknown while nobody could look.
@@ -90,6 +94,16 @@ const (
 	ReasonAccountNotFound     = "AccountNotFound"
 	ReasonDestinationRefused  = "DestinationRefused"
 	ReasonInvalidCheck        = "InvalidCheck"
+
+	// Of the way of audio, by what was found: no NAT, a NAT whose address STUN knows, a TURN server between, a NAT and nobody
+	// who tells what is before it, a NAT that is another for everybody, calls that must be relayed and are not, no free port.
+	ReasonDirect       = "Direct"
+	ReasonMapped       = "Mapped"
+	ReasonRelayed      = "Relayed"
+	ReasonBehindNAT    = "BehindNAT"
+	ReasonSymmetricNAT = "SymmetricNAT"
+	ReasonNoRelay      = "NoRelay"
+	ReasonNoPorts      = "NoPorts"
 
 	// What the registrar, or the way to it, says.
 

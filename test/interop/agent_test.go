@@ -130,6 +130,7 @@ type lineStatus struct {
 	MWI                                                                                              *mwiStatus
 	Watched                                                                                          []watchedStatus
 	Messages                                                                                         []textMessage
+	Media                                                                                            *struct{ Reach, Way, Finding, Address, Seen, Detail string }
 }
 
 type certificate struct {

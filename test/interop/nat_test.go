@@ -37,6 +37,7 @@ func TestCallsThroughTURN(t *testing.T) {
 			a, b, ctx := withBaresipIn(t, options{
 				files: map[string]string{"ca.crt": string(keys.ca.pem)}, args: []string{"--resolver", names.Addr().String()},
 			}, baresip.Account{AutoAnswer: true}, autoAnswer, throughTURN(at))
+			a.awaitMedia("alice", "reachable Relayed by turn")
 			id := a.dial(`{"line":"alice","to":"bob","seconds":4,"toneHz":1004}`)
 			a.awaitCall(id, "hears bob", func(r record) bool { return near(r, 700) && r.RTP.Received > 100 })
 			provoke(t, a)
@@ -58,6 +59,18 @@ func TestCallsThroughTURN(t *testing.T) {
 			outcome(t, "coturn", "%s: both ways through the relay, lost %d of %d", transport, call.RTP.Lost, call.RTP.Received)
 		})
 	}
+}
+
+// awaitMedia waits until a line says this of the way of its audio.
+func (s *softphone) awaitMedia(line, want string) {
+	s.t.Helper()
+	eventually(s.t, "the audio of "+line+" is "+want, func() (bool, string) {
+		l := s.line(line)
+		if l.Media == nil {
+			return false, pretty(l)
+		}
+		return strings.TrimSuffix(l.Media.Reach+" "+l.Media.Finding+" by "+l.Media.Way, " by ") == want, pretty(l)
+	})
 }
 
 // provoke sends what ended programs built on an older library (GHSA-34rh-wp3j-6cxc) to every UDP port of the agent, the TURN client's
@@ -114,6 +127,10 @@ func TestNoRelayNoCall(t *testing.T) {
 		"a wrong password": strings.Replace(throughTURN(server.Addr().String()), coturn.Password, "wrong", 1),
 	} {
 		a, _, _ := withBaresip(t, baresip.Account{AutoAnswer: true}, nodes)
+		a.awaitMedia("alice", "unreachable NoRelay")
+		if l := a.line("alice"); strings.Contains(l.Media.Detail, "wrong") {
+			t.Errorf("%s: the password is in %s", what, pretty(l))
+		}
 		began := time.Now()
 		end := a.awaitCall(a.dial(`{"line":"alice","to":"bob","seconds":4}`), "has ended", ended)
 		if end.End.Code != 503 || !strings.Contains(end.End.Reason, "no relay") || strings.Contains(end.End.Reason, "wrong") {
@@ -128,6 +145,7 @@ func TestSTUNSaysThatThereIsNoNAT(t *testing.T) {
 	t.Parallel()
 	server := coturn.Start(t, coturn.Config{Transports: []string{"udp"}})
 	a, _, _ := withBaresip(t, baresip.Account{AutoAnswer: true}, "<natTraversal>auto</natTraversal><STUN>"+server.Addr().String()+"</STUN>")
+	a.awaitMedia("alice", "reachable Direct by plain")
 	end := a.awaitCall(a.dial(`{"line":"alice","to":"bob","seconds":2,"toneHz":1004}`), "has ended", ended)
 	if end.NAT != "plain" || !strings.Contains(strings.Join(end.Treatment, "\n"), "there is no NAT") || !near(end, 700) {
 		t.Errorf("the record says %s", pretty(end))
