@@ -158,9 +158,9 @@ var documentRows = []section{
 			Doc: "Ways of sending DTMF, in the order they are tried."},
 		{Name: "dtmfAll", Kind: KindBool, Default: "0", Effect: Live, HonouredBy: ByAgent,
 			Doc: "Send DTMF in every supported way at once."},
-		{Name: "rfc2833NegotiateOnly8kHzClockRate", Kind: KindBool, Default: "0",
+		{Name: "rfc2833NegotiateOnly8kHzClockRate", Kind: KindBool, Default: "0", Effect: Live, HonouredBy: ByAgent,
 			Doc: "Offer telephone-event/8000 only, whatever the codec's clock."},
-		{Name: "rfc2833AdjustDurationTo8kHz", Kind: KindBool, Default: "0", Aliases: []string{"rfc2833AdjustDurationTo8kHzClockRate"},
+		{Name: "rfc2833AdjustDurationTo8kHz", Kind: KindBool, Default: "0", Aliases: []string{"rfc2833AdjustDurationTo8kHzClockRate"}, Effect: Live, HonouredBy: ByAgent,
 			Doc: "Count event durations in 8 kHz units; needs rfc2833NegotiateOnly8kHzClockRate=1."},
 	}},
 	{"NAT", []Row{

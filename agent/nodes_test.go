@@ -1,12 +1,14 @@
 package agent
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,16 +31,28 @@ type ear struct {
 	sees  string            // what Via's rport becomes in answers; "" = it stays
 }
 
+// listenBoth takes a port that is free for UDP and for TCP; one of them alone may be.
+func listenBoth(t *testing.T) (*net.UDPConn, *net.TCPListener) {
+	t.Helper()
+	for {
+		u, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: u.LocalAddr().(*net.UDPAddr).Port})
+		if err == nil {
+			return u, l
+		}
+		_ = u.Close()
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
+	}
+}
+
 func newEar(t *testing.T, name string) *ear {
 	t.Helper()
-	u, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: u.LocalAddr().(*net.UDPAddr).Port})
-	if err != nil {
-		t.Fatal(err)
-	}
+	u, l := listenBoth(t)
 	e := &ear{name: name, at: u.LocalAddr().String(), heard: map[string]string{}, text: map[string]string{}, from: map[string]string{}}
 	var work sync.WaitGroup
 	work.Go(func() {

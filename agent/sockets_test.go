@@ -30,11 +30,8 @@ func portOf(t *testing.T, l delivery.LineReport) int {
 // freePort is a port that nobody has now, for UDP and TCP.
 func freePort(t *testing.T) int {
 	t.Helper()
-	u, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = u.Close() }()
+	u, l := listenBoth(t)
+	defer func() { _, _ = u.Close(), l.Close() }()
 	return u.LocalAddr().(*net.UDPAddr).Port
 }
 

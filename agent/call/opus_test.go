@@ -1,10 +1,12 @@
 package call
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/softphone-operator/softphone-operator/account"
 	"github.com/softphone-operator/softphone-operator/agent/codec"
+	"github.com/softphone-operator/softphone-operator/agent/sdp"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -44,6 +46,37 @@ func TestOpusNodesShapeTheCodec(t *testing.T) {
 		for _, f := range capabilities(a, network).Codecs { // none in a build without libopus
 			if f.Opus != want || f.Params != want.Params() {
 				t.Errorf("%v: %+v", network, f)
+			}
+		}
+	}
+}
+
+// The nodes of the legacy telephone-events reach the negotiation, on every kind of network; agent/sdp and agent/media show what comes of it there.
+func TestLegacyTelephoneEvents(t *testing.T) {
+	for nodes, want := range map[string][2]bool{
+		"": {false, false},
+		"<rfc2833NegotiateOnly8kHzClockRate>1</rfc2833NegotiateOnly8kHzClockRate>":                                                             {true, false},
+		"<rfc2833NegotiateOnly8kHzClockRate>1</rfc2833NegotiateOnly8kHzClockRate><rfc2833AdjustDurationTo8kHz>1</rfc2833AdjustDurationTo8kHz>": {true, true},
+	} {
+		docs, _, err := account.ReadString("<account><username>1</username><host>h</host>"+nodes+"</account>", account.ReadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, _ := account.Effective(docs[0])
+		for _, network := range []delivery.NetworkType{delivery.WiFi, delivery.Cellular} {
+			c := capabilities(a, network)
+			if got := [2]bool{c.EventsAt8k, c.DurationsAt8k}; got != want {
+				t.Errorf("%s on %v: %v, want %v", nodes, network, got, want)
+			}
+			n := 0
+			c.Codecs = []codec.Format{{Name: "narrow", PT: 96, Clock: 8000, Channels: 1}, {Name: "wide", PT: 97, Clock: 48000, Channels: 1}}
+			for _, line := range sdp.Offer(c, sdp.Origin{}).Media[0].Attributes {
+				if strings.Contains(line.Value, "telephone-event/") {
+					n++
+				}
+			}
+			if only := n == 1; only != want[0] {
+				t.Errorf("%s on %v: %d telephone-events are offered", nodes, network, n)
 			}
 		}
 	}

@@ -5,11 +5,13 @@ package media
 import (
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/softphone-operator/softphone-operator/agent/codec"
+	"github.com/softphone-operator/softphone-operator/agent/dtmf"
 	"github.com/softphone-operator/softphone-operator/agent/sdp"
 )
 
@@ -133,5 +135,49 @@ func TestOpusAllocatesNothingInSteadyState(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(500, step); n != 0 {
 		t.Errorf("%v allocations a packet", n)
+	}
+}
+
+// The legacy mode of telephone-events beside Opus: timestamps run with the codec, and durations in its unit or in that of 8 kHz, as the
+// account says. Whoever receives them hears the digits all the same.
+func TestDurationsOfEventsAt8kHz(t *testing.T) {
+	for unit, full := range map[int]uint16{0: 4800, 8000: 800} { // 100 ms
+		synctest.Test(t, func(t *testing.T) {
+			network := newNetwork()
+			a, sent, _ := watched(t, network, alice)
+			b := network.open(t, bob)
+			var told strings.Builder
+			b.SetOnDTMF(func(digit rune) { told.WriteRune(digit) })
+			to, from := opusWith(bob, codec.DefaultOpus, ""), opusWith(alice, codec.DefaultOpus, "")
+			to.TelephoneEventPT, to.EventClock, from.ReceiveEventPT = 101, unit, 101
+			start(t, a, to, Silence{})
+			start(t, b, from, Silence{})
+			if err := a.SendDTMF("42"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			closeSession(t, a)
+			ends, began := 0, map[uint32]bool{}
+			for _, p := range sent.rtp {
+				if p.PayloadType != 101 {
+					continue
+				}
+				e, err := dtmf.Parse(p.Payload)
+				if err != nil {
+					t.Fatal(err)
+				}
+				began[p.Timestamp] = true
+				if step := full / 5; e.Duration%step != 0 || e.Duration > full || e.End && e.Duration != full {
+					t.Errorf("unit %d: duration %d, end %v", unit, e.Duration, e.End)
+				}
+				if e.End {
+					ends++
+				}
+			}
+			if ends != 6 || len(began) != 2 || told.String() != "42" {
+				t.Errorf("unit %d: %d ends of %d events; %q was heard", unit, ends, len(began), told.String())
+			}
+		})
 	}
 }

@@ -58,6 +58,9 @@ func (o *outbound) next(c *chain, heard Frame) ([]byte, int, error) {
 	payload := o.buffer[12:12]
 	if event, ok := o.event(c, timestamp); ok {
 		o.header.PayloadType, o.header.Timestamp, o.header.Marker = uint8(c.negotiated.TelephoneEventPT), event.Timestamp, event.Marker
+		if unit := c.negotiated.EventClock; unit > 0 {
+			event.Event.Duration = uint16(uint64(event.Event.Duration) * uint64(unit) / uint64(c.negotiated.Codec.Clock))
+		}
 		payload = event.Event.AppendTo(payload)
 	} else {
 		var err error

@@ -30,10 +30,10 @@ func AcceptWith(ours, answer *Description, c Capabilities) (Negotiated, error) {
 		return Negotiated{}, fmt.Errorf("%w: the answer has none of the offered codecs but %s", ErrNotAcceptable, list(theirs))
 	}
 	n := Negotiated{TelephoneEventPT: -1, ReceiveEventPT: -1, Codec: chosen[0], Receive: receivable(spoken, chosen)}
-	if e, ok := event(offered, n.Codec.Clock); ok {
+	if e, ok := c.eventFor(offered, n.Codec.Clock); ok {
 		n.ReceiveEventPT = int(e.PT)
-		if e, ok := event(theirs, n.Codec.Clock); ok {
-			n.TelephoneEventPT = int(e.PT)
+		if e, ok := c.eventFor(theirs, n.Codec.Clock); ok {
+			n.TelephoneEventPT, n.EventClock = int(e.PT), c.eventClock(e, n.Codec)
 		}
 	}
 	_, asked := attribute(own.Attributes, "rtcp-mux")

@@ -2,6 +2,7 @@ package sdp
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -36,6 +37,51 @@ func TestOfferNumbersEveryFormat(t *testing.T) {
 	opus, _ := codec.Lookup(103)
 	c.Codecs = append(c.Codecs, opus.Format, codec.Format{Name: "odd", PT: 101, Clock: 16000, Channels: 1})
 	golden(t, "testdata/offered/many-clocks.sdp", Offer(c, origin))
+}
+
+// The way of RFC 2833, which some still want: one telephone-event, of 8 kHz, whatever the codecs' clocks.
+func TestEventsAt8kHz(t *testing.T) {
+	wide := codec.Format{Name: "wide", PT: 110, Clock: 48000, Channels: 1}
+	for what, row := range map[string]struct {
+		legacy, adjust bool
+		want           string
+	}{
+		"each clock its own":              {false, false, "of 48000 8000; send 101 in 0 receive 101"},
+		"durations alone mean nothing":    {false, true, "of 48000 8000; send 101 in 0 receive 101"},
+		"one for all":                     {true, false, "of 8000; send 101 in 0 receive 101"},
+		"one for all, durations likewise": {true, true, "of 8000; send 101 in 8000 receive 101"},
+	} {
+		c := caps()
+		c.Codecs = append([]codec.Format{wide}, c.Codecs...)
+		c.EventsAt8k, c.DurationsAt8k = row.legacy, row.adjust
+		offer := Offer(c, origin)
+		var clocks []string
+		for _, f := range offer.Media[0].formats(nil) {
+			if f.Name == telephoneEvent {
+				clocks = append(clocks, fmt.Sprint(f.Clock))
+			}
+		}
+		answer, _, err := Answer(offer, c, origin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := AcceptWith(offer, answer, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprintf("of %s; send %d in %d receive %d", strings.Join(clocks, " "), n.TelephoneEventPT, n.EventClock, n.ReceiveEventPT)
+		if got != row.want {
+			t.Errorf("%s: %s, want %s in\n%s", what, got, row.want, offer.Marshal())
+		}
+	}
+	// Who offers only what the codec's clock would have gets none in the legacy mode.
+	c := caps()
+	c.Codecs = []codec.Format{wide}
+	offer := Offer(c, origin)
+	c.EventsAt8k = true
+	if _, n, err := Answer(offer, c, origin); err != nil || n.TelephoneEventPT != -1 || n.ReceiveEventPT != -1 {
+		t.Errorf("%+v, %v", n, err)
+	}
 }
 
 func TestAccept(t *testing.T) {

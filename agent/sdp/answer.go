@@ -53,8 +53,8 @@ func (d *Description) negotiate(m *Media, c Capabilities) (Negotiated, error) {
 	theirs := m.formats(nil)
 	n := Negotiated{TelephoneEventPT: -1, ReceiveEventPT: -1, Receive: common(theirs, c.Codecs, c.HonorTheirs)}
 	n.Codec = n.Receive[0]
-	if e, ok := event(theirs, n.Codec.Clock); ok && c.TelephoneEvent {
-		n.TelephoneEventPT, n.ReceiveEventPT = int(e.PT), int(e.PT)
+	if e, ok := c.eventFor(theirs, n.Codec.Clock); ok && c.TelephoneEvent {
+		n.TelephoneEventPT, n.ReceiveEventPT, n.EventClock = int(e.PT), int(e.PT), c.eventClock(e, n.Codec)
 	}
 	_, mux := attribute(m.Attributes, "rtcp-mux")
 	n.RTCPMux = mux && c.RTCPMux
@@ -73,7 +73,7 @@ func answerAudio(offer *Media, n Negotiated, c Capabilities) Media {
 		list[i] = codec.Answer(f, c.Codecs[slices.IndexFunc(c.Codecs, f.Same)])
 	}
 	if n.ReceiveEventPT >= 0 {
-		e, _ := event(offer.formats(nil), n.Codec.Clock)
+		e, _ := c.eventFor(offer.formats(nil), n.Codec.Clock)
 		e.Name, e.Params = telephoneEvent, allDTMF
 		list = append(list, e)
 	}

@@ -12,6 +12,7 @@ const (
 	telephoneEvent   = "telephone-event"
 	telephoneEventPT = 101 // what nearly everybody uses
 	allDTMF          = "0-15"
+	legacyClock      = 8000
 	dynamicFirst     = 96
 	dynamicLast      = 127
 )
@@ -120,6 +121,23 @@ func event(formats []codec.Format, clock int) (codec.Format, bool) {
 	return formats[found], true
 }
 
+// eventFor is event, as the account wants events.
+func (c Capabilities) eventFor(formats []codec.Format, clock int) (codec.Format, bool) {
+	if c.EventsAt8k {
+		clock = legacyClock
+	}
+	e, ok := event(formats, clock)
+	return e, ok && (!c.EventsAt8k || e.Clock == legacyClock)
+}
+
+// eventClock is the unit of the durations of events sent as e beside a codec.
+func (c Capabilities) eventClock(e, spoken codec.Format) int {
+	if c.EventsAt8k && c.DurationsAt8k && spoken.Clock != legacyClock && e.Clock == legacyClock {
+		return legacyClock
+	}
+	return 0
+}
+
 // offered are the formats of an offer: the codecs, each under the payload type it has in before, then one telephone-event for each
 // clock. No number gets a second meaning in a session (RFC 3264 §8.3.2).
 func offered(c Capabilities, before []codec.Format) []codec.Format {
@@ -144,6 +162,9 @@ func offered(c Capabilities, before []codec.Format) []codec.Format {
 	}
 	if c.TelephoneEvent {
 		for _, f := range slices.Clone(list) {
+			if c.EventsAt8k {
+				f.Clock = legacyClock
+			}
 			add(codec.Format{Name: telephoneEvent, PT: telephoneEventPT, Clock: f.Clock, Channels: 1, Params: allDTMF})
 		}
 	}

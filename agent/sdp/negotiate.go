@@ -32,6 +32,8 @@ type Capabilities struct {
 	ForcePTime     bool           // keep PTime even if the peer asks for another
 	HonorTheirs    bool           // the peer's first common codec wins, not ours
 	TelephoneEvent bool           // RFC 4733 DTMF
+	EventsAt8k     bool           // only telephone-event/8000, whatever the codec's clock, as was the way of RFC 2833
+	DurationsAt8k  bool           // and their durations in that unit, though timestamps keep the codec's
 	RTCPMux        bool           // offer, and accept, RTP and RTCP on one port (RFC 5761)
 	Direction      Direction      // what we want: hold is SendOnly or Inactive
 	Protect        Protect        // how media is to be protected
@@ -45,6 +47,7 @@ type Negotiated struct {
 	TelephoneEventPT int            // payload type to send telephone-events with; -1: the peer takes none
 	Receive          []codec.Format // what may arrive, with the payload types it comes under; Codec's encoding is among them
 	ReceiveEventPT   int            // payload type telephone-events arrive with; -1: none
+	EventClock       int            // Hz, the unit of durations of events we send; 0 = the codec's clock
 	PTime            int            // ms a packet to send, whole frames of Codec
 	Direction        Direction      // ours: SendOnly means that we send and the peer does not
 	RTCPMux          bool

@@ -73,6 +73,8 @@ var proofs = map[string]string{
 	"opusOptions3G.class":                  "account.TestEffective",
 	"dtmfOrder":                            "agent/call.TestDigitsGoByTheWayTheNodesSay",
 	"dtmfAll":                              "agent/call.TestDigitsGoByTheWayTheNodesSay",
+	"rfc2833NegotiateOnly8kHzClockRate":    "agent/call.TestLegacyTelephoneEvents",
+	"rfc2833AdjustDurationTo8kHz":          "agent/call.TestLegacyTelephoneEvents",
 	"sendAudioBack":                        "agent/call.TestNodesShapeTheMedia",
 	"rtpPortRangeStart":                    "agent/call.TestNodesShapeTheMedia",
 	"rtpPortRangeEnd":                      "agent/call.TestNodesShapeTheMedia",
