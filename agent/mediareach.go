@@ -5,10 +5,12 @@ import (
 	"errors"
 	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/softphone-operator/softphone-operator/agent/media"
+	"github.com/softphone-operator/softphone-operator/agent/sdp"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
@@ -177,9 +179,12 @@ func probeReach(ctx context.Context, k reachKey, ask func(context.Context) (medi
 // found reads what a session found out.
 func found(local, seen netip.Addr, r media.Reach, lookup error) delivery.MediaReport {
 	m := delivery.MediaReport{Reach: delivery.MediaReachable, Way: r.Via, Address: r.RTP.Addr().String()}
+	relayed := r.ICE != nil && slices.ContainsFunc(r.ICE.Candidates, func(c sdp.Candidate) bool { return c.Type == "relay" })
 	switch {
-	case r.Via == media.ViaTURN:
+	case r.Via == media.ViaTURN, relayed && r.Behind != media.BehindNothing && r.Behind != media.BehindNAT:
 		m.Finding = delivery.MediaRelayed
+	case r.ICE != nil && r.Behind == media.BehindNAT:
+		m.Finding = delivery.MediaMapped
 	case r.Via == media.ViaSTUN && r.Behind == media.BehindSymmetric:
 		m.Finding, m.Reach = delivery.MediaSymmetricNAT, delivery.MediaUnsure
 	case r.Via == media.ViaSTUN:

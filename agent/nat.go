@@ -28,11 +28,15 @@ func natOf(t *target, from services) func(context.Context) (media.NAT, error) {
 	a := t.Account
 	host := strings.Trim(ua.URI("", a.Domain()).Host, "[]")
 	_, err := netip.ParseAddr(host)
-	if a.NatTraversal == media.NATOff || a.STUN == "" && err == nil {
-		return nil // an address has no SRV records
+	nameless := a.STUN == "" && err == nil // an address has no SRV records
+	if a.NatTraversal == media.NATOff || nameless && a.NatTraversal != media.NATICE {
+		return nil
 	}
 	return func(ctx context.Context) (media.NAT, error) {
-		n := media.NAT{Mode: a.NatTraversal, Username: a.STUNUsername, Password: a.STUNPassword, IgnoreSymmetric: a.IgnoreSymmetricNat}
+		n := media.NAT{Mode: a.NatTraversal, Username: a.STUNUsername, Password: a.STUNPassword, IgnoreSymmetric: a.IgnoreSymmetricNat, Order: a.ICEDefaultCandidateOrder}
+		if nameless {
+			return n, nil
+		}
 		var err error
 		if n.STUN, err = stunServers(ctx, a, host, from); err != nil || a.STUNUsername == "" {
 			return n, err

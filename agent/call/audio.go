@@ -138,6 +138,9 @@ func (a *audio) answer(offer []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", sdp.ErrNotAcceptable, err)
 	}
+	if err := a.restart(theirs); err != nil {
+		return nil, err
+	}
 	ours, agreed, err := sdp.Answer(theirs, a.caps, a.origin)
 	if err != nil {
 		return nil, err
@@ -183,6 +186,9 @@ func (a *audio) run(n sdp.Negotiated) error {
 		return fmt.Errorf("audio: %w", err)
 	}
 	a.agreed, a.started = n, true
+	if n.ICE == nil {
+		a.caps.ICE = nil // not spoken in this call
+	}
 	if n.Protection.Way == sdp.DTLS {
 		a.caps.Protect.Active = &n.Protection.Active // our part stays ours
 	}

@@ -199,9 +199,10 @@ func (b *bench) wantState(want call.State) {
 // --- audio
 
 type fakeMedia struct {
-	local  netip.AddrPort
-	onDTMF func(rune)
-	mu     sync.Mutex
+	restarts int
+	local    netip.AddrPort
+	onDTMF   func(rune)
+	mu       sync.Mutex
 	played
 }
 
@@ -309,6 +310,13 @@ func (m *fakeMedia) Stats() media.Stats {
 func (m *fakeMedia) Answered() {}
 
 // Reach is as the mode says: relayed or not at all with turnAlways, else at a public address.
+func (m *fakeMedia) RestartICE() (*sdp.ICE, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.restarts++
+	return &sdp.ICE{Ufrag: fmt.Sprintf("again%d", m.restarts), Pwd: "0123456789abcdefghijkl"}, nil
+}
+
 func (m *fakeMedia) Reach(_ context.Context, n media.NAT) (media.Reach, error) {
 	switch {
 	case n.Mode != media.NATTURNAlways:

@@ -30,6 +30,7 @@ type Endpoint interface {
 type Media interface {
 	LocalRTP() netip.AddrPort
 	Reach(ctx context.Context, n media.NAT) (media.Reach, error)
+	RestartICE() (*sdp.ICE, error)
 	Start(n sdp.Negotiated, source media.Source) error
 	Update(n sdp.Negotiated, source media.Source) error
 	SendDTMF(digits string) error

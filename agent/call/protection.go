@@ -53,6 +53,7 @@ func policy(text string) sdp.Policy {
 func (c *call) protect(a *audio) {
 	a.caps.Protect, a.impossible = protection(c.opts.Account, c.rec.Direction)
 	a.caps.RTCPMux = a.caps.Protect.DTLS != sdp.Off // one handshake instead of two
+	a.config.OnPath = func(via string, err error) { c.box.post(func() { c.path(via, err) }) }
 	a.config.OnProtected = func(err error) { c.box.post(func() { c.protected(err) }) }
 }
 

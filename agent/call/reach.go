@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/softphone-operator/softphone-operator/agent/media"
+	"github.com/softphone-operator/softphone-operator/agent/sdp"
 )
 
 // reachTime bounds how long a call waits to know where it can be reached.
@@ -55,4 +56,33 @@ func (c *call) found(r media.Reach, err error, then func(error)) {
 func (a *audio) announce(r media.Reach) {
 	a.caps.Addr, a.caps.Port, a.caps.RTCPPort = r.RTP.Addr(), int(r.RTP.Port()), int(r.RTCP.Port())
 	a.origin.Addr = r.RTP.Addr()
+	if a.caps.ICE = r.ICE; r.ICE != nil {
+		a.caps.RTCPMux = true // a pair for both
+	}
+}
+
+// path: by which way the audio goes was found out with the other side, or that there is none (any more).
+func (c *call) path(via string, err error) {
+	switch {
+	case c.rec.State == Ended:
+	case err != nil:
+		c.hangup(goodbye{End: End{Code: 503, Reason: clip(err.Error()), By: Network}, header: reasonHeader(503, "no path for media")})
+	default:
+		c.rec.NAT = via
+		c.changed()
+	}
+}
+
+// restart follows the other side into a further ICE session, which its offer begins with other credentials.
+func (a *audio) restart(theirs *sdp.Description) error {
+	now := theirs.ICE()
+	if !a.started || a.agreed.ICE == nil || now == nil || now.Same(a.agreed.ICE) {
+		return nil
+	}
+	own, err := a.session.RestartICE()
+	if err != nil {
+		return fmt.Errorf("audio: %w", err)
+	}
+	a.caps.ICE = own
+	return nil
 }

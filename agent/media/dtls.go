@@ -81,7 +81,11 @@ func (s *Session) associate(n sdp.Negotiated) *association {
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
 	a := &association{session: s, agreed: n.Protection, cancel: cancel}
 	local := net.UDPAddrFromAddrPort(s.transport.localRTP())
-	a.parts = append(a.parts, newPart(a, s.transport.writeRTP, local, n.Remote))
+	to := n.Remote
+	if s.ice != nil && n.ICE != nil {
+		to = s.ice.to
+	}
+	a.parts = append(a.parts, newPart(a, s.transport.writeRTP, local, to))
 	if !n.RTCPMux {
 		a.parts = append(a.parts, newPart(a, s.transport.writeRTCP, local, n.RemoteRTCP))
 	}
@@ -100,6 +104,15 @@ func (a *association) same(n sdp.Negotiated) bool {
 	equal := func(x, y sdp.Fingerprint) bool { return x.Hash == y.Hash && bytes.Equal(x.Sum, y.Sum) }
 	return n.Protection.Way == sdp.DTLS && slices.EqualFunc(a.agreed.Fingerprints, n.Protection.Fingerprints, equal) &&
 		n.RTCPMux == (len(a.parts) == 1)
+}
+
+// aim has records go where ICE found the peer.
+func (a *association) aim(to netip.AddrPort) {
+	for _, p := range a.parts {
+		p.mu.Lock()
+		p.to = to
+		p.mu.Unlock()
+	}
 }
 
 // close ends handshakes and connections; it does not wait.

@@ -73,7 +73,7 @@ func (in *inbound) expected() int64 {
 func (s *Session) onRTP(b []byte, from netip.AddrPort, now time.Time) {
 	switch {
 	case isSTUN(b):
-		s.onSTUN(b)
+		s.onSTUN(b, from)
 		return
 	case isDTLS(b):
 		s.onDTLS(b, from, 0)
@@ -94,7 +94,7 @@ func (s *Session) onRTP(b []byte, from netip.AddrPort, now time.Time) {
 func (s *Session) onRTCPPort(b []byte, from netip.AddrPort, now time.Time) {
 	switch {
 	case isSTUN(b):
-		s.onSTUN(b)
+		s.onSTUN(b, netip.AddrPort{}) // no checks: with ICE, RTCP comes to the port of RTP
 	case isDTLS(b):
 		s.onDTLS(b, from, 1)
 	default:

@@ -27,6 +27,7 @@ const (
 // the latched address needs two packets, too.
 type latch struct {
 	symmetric bool           // send to where audio came from
+	pinned    bool           // ICE says who the peer is and where ours goes: nobody else is heard, once it has
 	signalled netip.AddrPort // from the description; may be invalid
 	from      netip.AddrPort // where the peer's audio comes from; invalid before any came
 	ssrc      uint32         // of the admitted stream
@@ -51,7 +52,7 @@ func (l *latch) signal(to netip.AddrPort) {
 
 // destination is where RTP goes; invalid when it is not known yet.
 func (l *latch) destination() netip.AddrPort {
-	if l.symmetric && l.from.IsValid() {
+	if l.symmetric && l.from.IsValid() && !l.pinned {
 		return l.from
 	}
 	return l.signalled
@@ -80,6 +81,9 @@ func (l *latch) admit(from netip.AddrPort, ssrc uint32, seq uint16, now time.Tim
 
 // open reports whether a source may stand for admission.
 func (l *latch) open(from netip.AddrPort, ssrc uint32, now time.Time) bool {
+	if l.pinned && l.signalled.IsValid() {
+		return from == l.signalled
+	}
 	if !l.from.IsValid() || from == l.from || from == l.signalled {
 		return true
 	}

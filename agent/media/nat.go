@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+
+	"github.com/softphone-operator/softphone-operator/agent/sdp"
 )
 
 // How NAT is dealt with, as natTraversal names it.
@@ -18,7 +20,7 @@ const (
 	NATAuto       = "auto"       // what STUN found; behind a symmetric NAT a relay, where there is one
 	NATSTUNOnly   = "stunOnly"   // what STUN found
 	NATTURNAlways = "turnAlways" // a relay, or no call
-	NATICE        = "ice"        // not spoken yet: as auto
+	NATICE        = "ice"        // all of that, and what works is found out with the other side
 )
 
 // NAT is what a session may use to be reached from elsewhere.
@@ -28,12 +30,15 @@ type NAT struct {
 	TURN               []Relay          // in the order to try
 	Username, Password string           // of TURN
 	IgnoreSymmetric    bool             // announce what STUN found behind a symmetric NAT, too (ignoreSymmetricNat)
+	Order              []string         // of ICE's default candidate: relay, srflx, host (iceDefaultCandidateOrder)
 }
 
 // needed says whether anybody has to be asked.
 func (n NAT) needed() bool {
 	switch n.Mode {
-	case NATAuto, NATSTUNOnly, NATICE:
+	case NATICE:
+		return true
+	case NATAuto, NATSTUNOnly:
 		return len(n.STUN) > 0
 	}
 	return n.Mode == NATTURNAlways
@@ -42,7 +47,8 @@ func (n NAT) needed() bool {
 // Reach is where a session can be reached, for its description.
 type Reach struct {
 	RTP, RTCP netip.AddrPort
-	Via       string // plain, stun or turn
+	Via       string // plain, stun, turn or ice
+	ICE       *sdp.ICE
 	Why       string // for people: what was found out; "" where nobody was asked
 	Behind    Behind // what STUN found
 }
@@ -78,6 +84,8 @@ func (s *Session) Reach(ctx context.Context, n NAT) (Reach, error) {
 		return plain, nil
 	case n.Mode == NATTURNAlways:
 		return s.relay(ctx, n)
+	case n.Mode == NATICE:
+		return s.gather(ctx, n)
 	}
 	found, err := s.mapped(ctx, n.STUN)
 	if err != nil {
@@ -255,8 +263,8 @@ func (q *questions) take(b []byte) bool {
 func isSTUN(b []byte) bool { return len(b) > 0 && b[0] <= 3 && stun.IsMessage(b) }
 
 // onSTUN takes a STUN message off a port.
-func (s *Session) onSTUN(b []byte) {
-	if !s.questions.take(b) {
+func (s *Session) onSTUN(b []byte, from netip.AddrPort) {
+	if !s.questions.take(b) && (!from.IsValid() || !s.check(b, from, false)) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.refused++

@@ -70,6 +70,7 @@ func TestWhereASessionSaysItCanBeReached(t *testing.T) {
 		nat     translation
 		servers string
 		ignore  bool
+		host    bool // first in the order of default candidates
 		other   bool // one server, which has another address (RFC 5780)
 		want    string
 		why     string
@@ -83,7 +84,11 @@ func TestWhereASessionSaysItCanBeReached(t *testing.T) {
 		"auto, symmetric, ignored":         {mode: NATAuto, nat: symmetric, servers: servers, ignore: true, want: "198.51.100.1:11100 11101 stun"},
 		"auto, no answer":                  {mode: NATAuto, nat: cone, servers: "203.0.113.9:3478", want: "192.0.2.1:10000 10001 plain", why: "does not answer"},
 		"auto, the second answers":         {mode: NATAuto, nat: cone, servers: "203.0.113.9:3478 203.0.113.1:3478", want: "198.51.100.1:11000 11001 stun"},
-		"ice, as auto":                     {mode: NATICE, nat: cone, servers: servers, want: "198.51.100.1:11000 11001 stun"},
+		"ice, cone":                        {mode: NATICE, nat: cone, servers: servers, want: "198.51.100.1:11000 11001 ice", why: "offers host, srflx"},
+		"ice, symmetric":                   {mode: NATICE, nat: symmetric, servers: servers, want: "198.51.100.1:11100 11101 ice", why: "offers host, srflx"},
+		"ice, the address of the host":     {mode: NATICE, nat: cone, servers: servers, host: true, want: "192.0.2.1:10000 10001 ice", why: "offers host, srflx"},
+		"ice, no answer":                   {mode: NATICE, nat: cone, servers: "203.0.113.9:3478", want: "192.0.2.1:10000 10001 ice", why: "does not answer"},
+		"ice, nobody to ask":               {mode: NATICE, nat: cone, want: "192.0.2.1:10000 10001 ice", why: "offers host"},
 		"stunOnly, cone":                   {mode: NATSTUNOnly, nat: cone, servers: servers, want: "198.51.100.1:11000 11001 stun"},
 		"stunOnly, symmetric":              {mode: NATSTUNOnly, nat: symmetric, servers: servers, want: "192.0.2.1:10000 10001 plain", why: "symmetric"},
 		"stunOnly, symmetric, ignored":     {mode: NATSTUNOnly, nat: symmetric, servers: servers, ignore: true, want: "198.51.100.1:11100 11101 stun"},
@@ -100,7 +105,10 @@ func TestWhereASessionSaysItCanBeReached(t *testing.T) {
 			stunServer(t, n, "203.0.113.1:3478", extra...)
 			stunServer(t, n, "203.0.113.2:3478")
 			a := n.open(t, alice)
-			config := NAT{Mode: c.mode, IgnoreSymmetric: c.ignore}
+			config := NAT{Mode: c.mode, IgnoreSymmetric: c.ignore, Order: []string{"relay", "srflx", "host"}}
+			if c.host {
+				config.Order = []string{"host", "relay", "srflx"}
+			}
 			for _, s := range strings.Fields(c.servers) {
 				config.STUN = append(config.STUN, netip.MustParseAddrPort(s))
 			}

@@ -29,30 +29,38 @@ const relayDial = 1500 * time.Millisecond
 
 // relay has the session's packets go by the first TURN server that takes them (RFC 8656).
 func (s *Session) relay(ctx context.Context, n NAT) (Reach, error) {
+	r, server, err := s.firstRelay(ctx, n)
+	if err != nil {
+		return Reach{}, err
+	}
+	s.mu.Lock()
+	closed := s.closed
+	if !closed {
+		s.transport = r
+		s.spawn(func() { s.read(r.rtp.readFrom, s.onRTP) })
+		s.spawn(func() { s.read(r.rtcp.readFrom, s.onRTCPPort) })
+	}
+	s.mu.Unlock()
+	if closed {
+		return Reach{}, errors.Join(ErrClosed, r.rtp.close(), r.rtcp.close())
+	}
+	return Reach{RTP: r.rtp.at, RTCP: r.rtcp.at, Via: ViaTURN, Why: fmt.Sprintf("relayed by %s at %s", server, r.rtp.at)}, nil
+}
+
+// firstRelay has the first TURN server that will relay.
+func (s *Session) firstRelay(ctx context.Context, n NAT) (*relayed, Relay, error) {
 	if n.Username == "" || len(n.TURN) == 0 {
-		return Reach{}, fmt.Errorf("%w: no TURN server is known, or no user for it", ErrNoRelay)
+		return nil, Relay{}, fmt.Errorf("%w: no TURN server is known, or no user for it", ErrNoRelay)
 	}
 	var refusals []error
 	for _, server := range n.TURN {
 		r, err := s.allocate(ctx, server, n)
-		if err != nil {
-			refusals = append(refusals, fmt.Errorf("TURN server %s: %w", server, err))
-			continue
+		if err == nil {
+			return r, server, nil
 		}
-		s.mu.Lock()
-		closed := s.closed
-		if !closed {
-			s.transport = r
-			s.spawn(func() { s.read(r.rtp.readFrom, s.onRTP) })
-			s.spawn(func() { s.read(r.rtcp.readFrom, s.onRTCPPort) })
-		}
-		s.mu.Unlock()
-		if closed {
-			return Reach{}, errors.Join(ErrClosed, r.rtp.close(), r.rtcp.close())
-		}
-		return Reach{RTP: r.rtp.at, RTCP: r.rtcp.at, Via: ViaTURN, Why: fmt.Sprintf("relayed by %s at %s", server, r.rtp.at)}, nil
+		refusals = append(refusals, fmt.Errorf("TURN server %s: %w", server, err))
 	}
-	return Reach{}, fmt.Errorf("%w: %w", ErrNoRelay, errors.Join(refusals...))
+	return nil, Relay{}, fmt.Errorf("%w: %w", ErrNoRelay, errors.Join(refusals...))
 }
 
 // relayed is a transport by way of a TURN server, an allocation for each port. The sockets under it stay for whoever still sends there.

@@ -37,6 +37,9 @@ type Config struct {
 	// OnProtected is told when media that wants keys has them, or, with an error that wraps ErrNotProtected, that it gets none. It
 	// must not block.
 	OnProtected func(error)
+	// OnPath is told by which way the media goes when that was found out with the other side (ICE): how, as Reach.Via has it, or, with
+	// an error that wraps ErrNoPath, that there is none. It must not block.
+	OnPath func(via string, err error)
 }
 
 // Session is the audio of one call. All methods may be called from any goroutine.
@@ -70,6 +73,10 @@ type Session struct {
 	questions   questions    // to STUN servers
 	association *association // of DTLS; nil without
 	onProtected func(error)
+
+	ice    *connectivity // nil without ICE
+	gone   []*checking   // ICE that the other side did not speak
+	onPath func(via string, err error)
 }
 
 // Open binds an RTP (even) and RTCP (odd) port pair. Packets are refused until Start. The error wraps ErrPortsExhausted when every
@@ -102,7 +109,7 @@ func newSession(c Config, t transport) *Session {
 	}
 	return &Session{
 		guard: guard, tones: tones, log: log, transport: t, protection: unprotected{}, epoch: time.Now(), stop: make(chan struct{}),
-		latch: latch{symmetric: c.SymmetricRTP}, out: newOutbound(), reports: newReports(), onProtected: c.OnProtected,
+		latch: latch{symmetric: c.SymmetricRTP}, out: newOutbound(), reports: newReports(), onProtected: c.OnProtected, onPath: c.OnPath,
 	}
 }
 
@@ -172,6 +179,9 @@ func (s *Session) swap(n sdp.Negotiated, source Source) error {
 	if err := s.protect(n); err != nil {
 		return err
 	}
+	if err := s.connect(n); err != nil {
+		return err
+	}
 	old := s.chain
 	s.chain = c
 	clock := c.negotiated.Codec.Clock
@@ -189,7 +199,6 @@ func (s *Session) swap(n sdp.Negotiated, source Source) error {
 	if old == nil || old.negotiated.Remote != n.Remote || old.negotiated.RemoteRTCP != n.RemoteRTCP {
 		s.reports.learned = netip.AddrPort{}
 	}
-	s.latch.signal(n.Remote)
 	return nil
 }
 
@@ -232,7 +241,10 @@ func (s *Session) SetOnDTMF(f func(digit rune)) {
 func (s *Session) Close() error {
 	var err error
 	if s.leave() {
-		err = s.transport.close()
+		for _, k := range s.gone {
+			err = errors.Join(err, k.agent.GracefulClose())
+		}
+		err = errors.Join(err, s.transport.close())
 	}
 	s.running.Wait()
 	if err != nil {
@@ -253,6 +265,10 @@ func (s *Session) leave() bool {
 	s.bye(time.Now())
 	if s.association != nil {
 		s.association.close()
+	}
+	if s.ice != nil {
+		s.ice.retire()
+		s.gone = append(s.gone, s.ice.retired...)
 	}
 	return true
 }

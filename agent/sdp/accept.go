@@ -39,6 +39,9 @@ func AcceptWith(ours, answer *Description, c Capabilities) (Negotiated, error) {
 	_, asked := attribute(own.Attributes, "rtcp-mux")
 	_, granted := attribute(m.Attributes, "rtcp-mux")
 	n.RTCPMux = asked && granted
+	if theirs, _ := answer.ice(m); theirs != nil && c.ICE != nil && n.RTCPMux {
+		n.ICE, n.Controlling = theirs, true
+	}
 	if c.PTime == 0 {
 		c.PTime = ours.ptime(own, Capabilities{})
 	}

@@ -22,7 +22,11 @@ func Answer(offer *Description, c Capabilities, o Origin) (*Description, Negotia
 	d := &Description{Origin: o, Connection: at(c.Addr)}
 	for i := range offer.Media {
 		if m := &offer.Media[i]; i == taken {
-			d.Media = append(d.Media, answerAudio(m, n, c))
+			answer := answerAudio(m, n, c)
+			if _, mismatch := offer.ice(m); mismatch && c.ICE != nil {
+				answer.Attributes = append(answer.Attributes, Attribute{Key: keyMismatch})
+			}
+			d.Media = append(d.Media, answer)
 		} else {
 			d.Media = append(d.Media, refuse(m))
 		}
@@ -61,6 +65,9 @@ func (d *Description) negotiate(m *Media, c Capabilities) (Negotiated, error) {
 	n.PTime = codec.PacketTime(n.Codec, d.ptime(m, c))
 	n.Direction = c.Direction.Both(d.direction(m).Reverse())
 	n.Protection, _ = c.Protect.choose(d, m)
+	if theirs, _ := d.ice(m); theirs != nil && c.ICE != nil && n.RTCPMux {
+		n.ICE, n.Controlling = theirs, theirs.Lite
+	}
 	var err error
 	n.Remote, n.RemoteRTCP, err = d.remote(m, n.RTCPMux, c.Addr)
 	return n, err
@@ -79,6 +86,9 @@ func answerAudio(offer *Media, n Negotiated, c Capabilities) Media {
 	}
 	m.setFormats(list)
 	m.Attributes = append(m.Attributes, n.Protection.answer(c.Protect)...)
+	if n.ICE != nil {
+		m.Attributes = append(m.Attributes, c.ICE.attributes()...)
+	}
 	return m.finish(c, n.PTime, n.RTCPMux, n.Direction)
 }
 

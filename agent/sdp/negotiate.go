@@ -37,6 +37,7 @@ type Capabilities struct {
 	RTCPMux        bool           // offer, and accept, RTP and RTCP on one port (RFC 5761)
 	Direction      Direction      // what we want: hold is SendOnly or Inactive
 	Protect        Protect        // how media is to be protected
+	ICE            *ICE           // ours, with RTCPMux; nil: it is not spoken
 }
 
 // Negotiated is what both sides agreed on, seen from ours.
@@ -52,6 +53,8 @@ type Negotiated struct {
 	Direction        Direction      // ours: SendOnly means that we send and the peer does not
 	RTCPMux          bool
 	Protection       Protection
+	ICE              *ICE // the peer's; nil: it is not used
+	Controlling      bool // our part in it (RFC 8445 §6.1.1)
 }
 
 // audio is the index of the first live audio stream, -1 when there is none.

@@ -32,6 +32,7 @@ func offerAudio(c Capabilities, before []codec.Format) Media {
 	m := Media{Kind: "audio", Port: c.Port, Proto: c.Protect.profile()}
 	m.setFormats(offered(c, before))
 	m.Attributes = append(m.Attributes, c.Protect.offer()...)
+	m.Attributes = append(m.Attributes, c.ICE.attributes()...)
 	return m.finish(c, c.ptime(), c.RTCPMux, c.Direction)
 }
 
