@@ -174,7 +174,7 @@ var documentRows = []section{
 			Doc: "Which addresses go into SDP."},
 		{Name: "ignoreSymmetricNat", Kind: KindBool, Default: "0", Effect: Live, HonouredBy: ByAgent,
 			Doc: "Use the public address even behind a symmetric NAT."},
-		{Name: "iceDefaultCandidateOrder", Kind: KindCSV, Default: "relay,srflx,host", Enum: []string{"relay", "srflx", "host"}, Permutation: true,
+		{Name: "iceDefaultCandidateOrder", Kind: KindCSV, Default: "relay,srflx,host", Enum: []string{"relay", "srflx", "host"}, Permutation: true, Effect: Live, HonouredBy: ByAgent,
 			Doc: "Preference of the default ICE candidate."},
 		{Name: "contactIP", Kind: KindEnum, Default: "internal", Enum: []string{"internal", "external", "static"}, Effect: Reregister, HonouredBy: ByAgent,
 			Doc: "Address in Contact and Via: this host's, the one the server sees, or forcedContact."},

@@ -79,6 +79,17 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
+		for i := range d.Media {
+			theirs, _ := d.ice(&d.Media[i])
+			if theirs == nil {
+				continue
+			}
+			for _, c := range theirs.Candidates {
+				if back, ok, err := ParseCandidate(c.String()); err != nil || !ok || back != c {
+					t.Fatalf("%q is read back as %+v, %v, %v", c, back, ok, err)
+				}
+			}
+		}
 		once := d.Marshal()
 		if len(once) > maxSize {
 			return

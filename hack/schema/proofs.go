@@ -40,6 +40,7 @@ var proofs = map[string]string{
 	"STUNUsername":                         "test/interop.TestCallsThroughTURN",
 	"STUNPassword":                         "test/interop.TestNoRelayNoCall",
 	"natTraversal":                         "agent/media.TestWhereASessionSaysItCanBeReached",
+	"iceDefaultCandidateOrder":             "agent/media.TestWhereASessionSaysItCanBeReached",
 	"ignoreSymmetricNat":                   "agent/media.TestWhereASessionSaysItCanBeReached",
 	"sdesIncoming":                         "test/interop.TestProtectionWithBaresip",
 	"sdesOutgoing":                         "test/interop.TestProtectionWithBaresip",

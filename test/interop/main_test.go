@@ -83,6 +83,9 @@ type row struct{ test, peer, outcome, result string }
 func outcome(t testing.TB, peer, format string, args ...any) {
 	t.Helper()
 	said := fmt.Sprintf(format, args...)
+	if *inside { // the table is the other run's
+		fmt.Printf("OUTCOME %s: %s\n", peer, said)
+	}
 	t.Cleanup(func() {
 		r := row{test: strings.TrimPrefix(t.Name(), "Test"), peer: peer, outcome: said, result: "ok"}
 		if t.Failed() {

@@ -49,6 +49,11 @@ type Account struct {
 	Codecs []string
 	// Encryption of its media in its own words: srtp, srtp-mand, dtls_srtp …; "" = none.
 	Encryption string
+	// NAT is its way through NATs in its own words; "ice", or "" = none. It keeps its loopback addresses to
+	// itself, so it takes part in ICE only where Interface names another.
+	NAT string
+	// Interface is the address its audio comes to; "" = 127.0.0.1.
+	Interface string
 }
 
 // Program is a running baresip.

@@ -12,7 +12,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/test/peer/tone"
 )
 
-// configText takes: SIP address, calls at once, tone file, first and last RTP port, modules,
+// configText takes: SIP address, calls at once, tone file, RTCP beside RTP or not, first and last RTP port, interface, modules,
 // the recorder's module, control port, directory of recordings. ausine does 48 kHz only, hence a file;
 // there is no player, sndfile records what a player would get.
 const configText = `poll_method epoll
@@ -33,9 +33,9 @@ auplay_format s16
 auenc_format s16
 audec_format s16
 audio_buffer 20-160
-rtcp_mux no
+rtcp_mux %s
 rtp_ports %d-%d
-net_interface 127.0.0.1
+net_interface %s
 jitter_buffer_type fixed
 jitter_buffer_delay 5-10
 rtp_stats yes
@@ -46,6 +46,7 @@ module gsm.so
 module opus.so
 module aufile.so
 module srtp.so
+module ice.so
 module dtls_srtp.so
 %smodule_tmp account.so
 module_app menu.so
@@ -73,7 +74,11 @@ func (c Config) write(sip netip.AddrPort, control, rtp uint16) error {
 	if c.Load > 0 {
 		recorder = ""
 	}
-	config := fmt.Sprintf(configText, sip, max(10, c.Load), source, rtp, int(rtp)+c.rtpPorts()-1, modulePath, recorder, control, c.Dir)
+	mux := "no"
+	if c.Account.NAT == "ice" {
+		mux = "yes" // one pair for both
+	}
+	config := fmt.Sprintf(configText, sip, max(10, c.Load), source, mux, rtp, int(rtp)+c.rtpPorts()-1, cmp.Or(c.Account.Interface, "127.0.0.1"), modulePath, recorder, control, c.Dir)
 	if err := os.WriteFile(filepath.Join(c.Dir, "config"), []byte(config), 0o600); err != nil {
 		return err
 	}
@@ -109,6 +114,10 @@ func (a Account) line(sip netip.AddrPort) string {
 	if a.Server != "" {
 		outbound = fmt.Sprintf(`;outbound="sip:%s%s"`, a.Server, transport)
 	}
-	return fmt.Sprintf("<sip:%s@%s%s>;auth_user=%s;auth_pass=%s;regint=%d;answermode=%s;audio_codecs=%s%s%s\n",
-		a.User, host, transport, a.User, a.Password, interval, mode, codecs, encryption, outbound)
+	nat := ""
+	if a.NAT != "" {
+		nat = ";medianat=" + a.NAT
+	}
+	return fmt.Sprintf("<sip:%s@%s%s>;auth_user=%s;auth_pass=%s;regint=%d;answermode=%s;audio_codecs=%s%s%s%s\n",
+		a.User, host, transport, a.User, a.Password, interval, mode, codecs, encryption, nat, outbound)
 }
