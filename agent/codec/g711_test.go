@@ -162,3 +162,7 @@ func snrDB(want, got []int16) float64 {
 	}
 	return 10 * math.Log10(signal/max(noise, 1e-9))
 }
+
+func FuzzMuLaw(f *testing.F) { fuzzDecoder(f, 0) }
+
+func FuzzALaw(f *testing.F) { fuzzDecoder(f, 8) }
