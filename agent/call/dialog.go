@@ -109,12 +109,3 @@ func first(m sip.Message, name string) sip.Header {
 }
 
 func tagOf(p sip.HeaderParams) string { return p.GetOr("tag", "") }
-
-func hasParam(p sip.HeaderParams, name string) bool {
-	for _, kv := range p {
-		if strings.EqualFold(kv.K, name) {
-			return true
-		}
-	}
-	return false
-}
