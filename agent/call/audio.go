@@ -61,6 +61,7 @@ func capabilities(a *account.Account, network delivery.NetworkType) sdp.Capabili
 	c := sdp.Capabilities{
 		Codecs: codec.Formats(a.CodecOrder, codec.Options{PTime: a.Ptime, Opus: opus(a.OpusOptions)}), PTime: a.Ptime, ForcePTime: a.ForcePtime, HonorTheirs: a.HonorTheirCodecListWiFi,
 		TelephoneEvent: a.DTMFAll || slices.Contains(a.DTMFOrder, "rfc2833"),
+		VoIPMetrics:    true,
 		EventsAt8k:     a.RFC2833NegotiateOnly8kHzClockRate, DurationsAt8k: a.RFC2833AdjustDurationTo8kHz,
 	}
 	if network == delivery.Cellular {

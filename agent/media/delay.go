@@ -50,3 +50,8 @@ func (d *delay) base() int64 { return min(d.minimum[0], d.minimum[1]) }
 func (d *delay) target(step int64) int64 {
 	return int64(marginSteps*float64(step) + d.peak)
 }
+
+// most is the largest target there is.
+func (d *delay) most(step int64) int64 {
+	return int64(marginSteps*float64(step) + maxPeakMs*d.ticksPerMs)
+}

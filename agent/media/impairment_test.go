@@ -18,24 +18,29 @@ import (
 // relay is the impairment of one direction, by a seed, and what it did.
 type relay struct {
 	rng                        *rand.Rand
-	loss, double, hold, jitter float64 // probabilities; jitter in ms, uniform
-	burst                      int     // packets lost at a time; 0 = 1
+	loss, double, hold, jitter float64       // probabilities; jitter in ms, uniform
+	burst                      int           // packets lost at a time; 0 = 1
+	outage, moves              time.Duration // when nothing passes for five seconds, and when the sender's address changes; 0 = never
 
+	began                               time.Time
 	passed, lost, doubled, held, losing int
+	fates                               tally
 }
 
 func (r *relay) impair(b []byte) []time.Duration {
-	if r.losing > 0 {
-		r.losing--
-		r.lost++
-		return nil
+	since := time.Since(r.began)
+	out := r.outage > 0 && since >= r.outage && since < r.outage+5*time.Second
+	if !out && r.losing == 0 && r.rng.Float64() < r.loss/float64(max(r.burst, 1)) {
+		r.losing = max(r.burst, 1)
 	}
-	if r.rng.Float64() < r.loss/float64(max(r.burst, 1)) {
-		r.losing = max(r.burst, 1) - 1
+	if out || r.losing > 0 {
+		r.losing = max(r.losing-1, 0)
 		r.lost++
+		r.fates.count(false)
 		return nil
 	}
 	r.passed++
+	r.fates.count(true)
 	base := 40 * time.Millisecond
 	at := base + time.Duration(r.rng.Float64()*r.jitter*float64(time.Millisecond))
 	switch p := r.rng.Float64(); {
@@ -49,78 +54,216 @@ func (r *relay) impair(b []byte) []time.Duration {
 	return []time.Duration{at}
 }
 
+// translate gives the sender another address once it has moved, on its way there and back.
+func (r *relay) translate(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort) {
+	before, after := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.99")
+	switch moved := r.moves > 0 && time.Since(r.began) >= r.moves; {
+	case moved && from.Addr() == before:
+		from = netip.AddrPortFrom(after, from.Port())
+	case moved && to.Addr() == before:
+		to = netip.AddrPort{} // nobody is there any more
+	case to.Addr() == after:
+		to = netip.AddrPortFrom(before, to.Port())
+	}
+	return from, to
+}
+
+// impaired is a call of two minutes whose way to bob is impaired: what bob's side and alice's tell at its end, and the mean of the
+// jitter that bob's told meanwhile.
+func impaired(t *testing.T, r *relay) (a, b Stats, jitter float64) {
+	n := newNetwork()
+	r.rng, r.began = rand.New(rand.NewPCG(42, 1)), time.Now()
+	n.translate = r.translate
+	n.impair = func(from, to netip.AddrPort, b []byte) []time.Duration {
+		if to == netip.MustParseAddrPort(bob) {
+			return r.impair(b)
+		}
+		return []time.Duration{40 * time.Millisecond}
+	}
+	alices, bobs := call(t, n)
+	samples := 0
+	for range 240 {
+		time.Sleep(500 * time.Millisecond)
+		if st := bobs.Stats(); st.JitterMs != nil {
+			jitter, samples = jitter+*st.JitterMs, samples+1
+		}
+	}
+	quiet := agreed(bob) // let what is under way arrive
+	quiet.Direction = sdp.Inactive
+	if err := alices.Update(quiet, nil); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond)
+	synctest.Wait()
+	b = bobs.Stats()
+	closeSession(t, bobs) // says in its last report how it received us
+	synctest.Wait()
+	time.Sleep(time.Second)
+	return alices.Stats(), b, jitter / float64(samples)
+}
+
 func TestReportedNumbersAreThoseInjected(t *testing.T) {
 	rows := map[string]relay{
-		"1 % loss":                {loss: 0.01},
-		"5 % loss":                {loss: 0.05},
-		"20 % loss":               {loss: 0.2},
-		"6 % loss in bursts of 3": {loss: 0.06, burst: 3},
-		"5 % reordered":           {hold: 0.05},
-		"5 % doubled":             {double: 0.05},
-		"jitter of 18 ms":         {jitter: 18},
-		"a bad day":               {loss: 0.03, double: 0.02, hold: 0.03, jitter: 15},
+		"nothing":                       {},
+		"1 % loss":                      {loss: 0.01},
+		"5 % loss":                      {loss: 0.05},
+		"20 % loss":                     {loss: 0.2},
+		"6 % loss in bursts of 3":       {loss: 0.06, burst: 3},
+		"2 % loss in bursts of 8":       {loss: 0.02, burst: 8},
+		"5 % reordered":                 {hold: 0.05},
+		"5 % doubled":                   {double: 0.05},
+		"jitter of 18 ms":               {jitter: 18},
+		"jitter of 60 ms":               {jitter: 60},
+		"a bad day":                     {loss: 0.03, double: 0.02, hold: 0.03, jitter: 15},
+		"five seconds of outage":        {outage: time.Minute},
+		"an outage on a bad day":        {loss: 0.03, jitter: 15, outage: time.Minute},
+		"the sender's address changes":  {moves: time.Minute},
+		"it changes while packets jump": {loss: 0.02, jitter: 15, moves: time.Minute},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := newNetwork()
 				r := row
-				r.rng = rand.New(rand.NewPCG(42, 1))
-				n.impair = func(from, to netip.AddrPort, b []byte) []time.Duration {
-					if to == netip.MustParseAddrPort(bob) {
-						return r.impair(b)
-					}
-					return []time.Duration{40 * time.Millisecond}
+				a, b, jitter := impaired(t, &r)
+				if r.moves > 0 { // who comes from elsewhere is not believed before the old place has been silent for a while
+					refused := int(relatchAfter / (20 * time.Millisecond))
+					within(t, "packets not believed after the change", float64(r.passed)-float64(b.Received), float64(refused), 5)
+					r.lost, r.passed = r.lost+refused, r.passed-refused
 				}
-				a, b := call(t, n)
-				jitter, samples := 0.0, 0
-				for range 240 {
-					time.Sleep(500 * time.Millisecond)
-					if st := b.Stats(); st.JitterMs != nil {
-						jitter, samples = jitter+*st.JitterMs, samples+1
-					}
+				sameCounts(t, &r, a, b)
+				sameQuality(t, &r, b, jitter)
+				if r.moves == 0 {
+					sameBursts(t, &r, b.In)
 				}
-				quiet := agreed(bob) // let what is under way arrive
-				quiet.Direction = sdp.Inactive
-				if err := a.Update(quiet, nil); err != nil {
-					t.Fatal(err)
-				}
-				time.Sleep(200 * time.Millisecond)
-				synctest.Wait()
-				st := b.Stats()
-				closeSession(t, b) // says in its last report how it received us
-				synctest.Wait()
-				time.Sleep(time.Second)
-				check(t, "packets received", float64(st.Received), float64(r.passed), 0.001)
-				check(t, "packets lost", float64(st.Lost), float64(r.lost), 0.02)
-				check(t, "packets doubled", float64(st.Duplicates), float64(r.doubled), 0.001)
-				if r.jitter == 0 {
-					check(t, "packets reordered", float64(st.Reordered), float64(r.held), 0.1)
-				}
-				if r.jitter > 0 && r.hold == 0 {
-					check(t, "jitter", jitter/float64(samples), r.jitter/3, 0.1) // the mean of |difference| of two uniforms
-				}
-				if peer := a.Stats().Peer; peer == nil {
-					t.Error("the sender was never told")
-				} else {
-					check(t, "loss as the receiver reports it", float64(peer.Lost), float64(r.lost-r.doubled), 0.02)
-				}
-				share := float64(r.lost) / float64(r.lost+r.passed)
-				if late := float64(st.Discarded) / float64(st.Received); late > 0.005 {
-					t.Errorf("%.2f %% of the packets came too late to be played", 100*late)
-				}
-				t.Logf("injected %d lost %d doubled %d held back, %g ms; reported %d lost %d doubled %d reordered %d discarded, jitter %.2f ms, buffer %.0f ms, MOS %.2f",
-					r.lost, r.doubled, r.held, r.jitter, st.Lost, st.Duplicates, st.Reordered, st.Discarded, jitter/float64(samples), *st.BufferMs, *st.MOS)
-				expected := EModel{Bpl: 25.1, LossPercent: 100 * share, DelayMs: 20 + 40 + *st.BufferMs}.MOS()
-				within(t, "MOS", value(st.MOS), expected, 0.06)
-				within(t, "round trip", value(st.RTTMs), 80, 45)
-				if st.Heard == nil {
-					t.Fatal("nothing is heard")
-				}
-				within(t, "frequency", st.Heard.FrequencyHz, 1000, 3)
+				told(t, a.Out, b.In)
+				t.Logf("injected %d lost %d doubled %d held back, %g ms; reported %d lost %d doubled %d reordered %d discarded, jitter %.2f ms, buffer %.0f ms, MOS %.2f, bursts of %.0f ms with %.1f %% unplayed, gaps of %.0f ms with %.2f %%",
+					r.lost, r.doubled, r.held, r.jitter, b.Lost, b.Duplicates, b.Reordered, b.Discarded, jitter, *b.BufferMs, *b.MOS, *b.In.BurstMs, *b.In.BurstPercent, *b.In.GapMs, *b.In.GapPercent)
 			})
 		})
 	}
+}
+
+// sameCounts holds what was counted against what the relay did.
+func sameCounts(t *testing.T, r *relay, a, b Stats) {
+	t.Helper()
+	check(t, "packets received", float64(b.Received), float64(r.passed), 0.01)
+	check(t, "packets lost", float64(b.Lost), float64(r.lost), 0.05)
+	if r.moves == 0 {
+		check(t, "packets doubled", float64(b.Duplicates), float64(r.doubled), 0.001)
+	}
+	if r.jitter == 0 {
+		check(t, "packets reordered", float64(b.Reordered), float64(r.held), 0.1)
+	}
+	within(t, "loss in percent", value(b.In.LossPercent), 100*float64(r.lost)/float64(r.lost+r.passed), 0.1)
+	if late := float64(b.Discarded) / float64(b.Received); late > 0.005 {
+		t.Errorf("%.2f %% of the packets came too late to be played", 100*late)
+	}
+	if a.Peer == nil {
+		t.Error("the sender was never told")
+	} else {
+		check(t, "loss as the receiver reports it", float64(a.Peer.Lost), float64(r.lost-r.doubled), 0.05)
+	}
+	if b.SSRCs != 1 || b.Heard == nil {
+		t.Fatalf("the call did not survive: %+v", b)
+	}
+	within(t, "frequency", b.Heard.FrequencyHz, 1000, 3)
+}
+
+// sameQuality holds jitter, delays and the rating against what follows from what the relay did.
+func sameQuality(t *testing.T, r *relay, b Stats, jitter float64) {
+	t.Helper()
+	if r.jitter > 0 && r.hold == 0 {
+		check(t, "jitter", jitter, r.jitter/3, 0.1) // the mean of |difference| of two uniforms
+	}
+	within(t, "round trip", value(b.RTTMs), 80+r.jitter/2, 8+r.jitter/2)
+	// The buffer is as long as packets are late, and what it takes to play packets of 20 ms.
+	late := r.jitter
+	if r.hold > 0 {
+		late += 25
+	}
+	if buffer := value(b.BufferMs); buffer < 25+late/2 || buffer > 55+1.2*late {
+		t.Errorf("a buffer of %.0f ms for packets that are up to %.0f ms late", buffer, late)
+	}
+	model := EModel{
+		Bpl: 25.1, LossPercent: 100 * float64(r.lost) / float64(r.lost+r.passed), BurstR: r.fates.ratio(),
+		DelayMs: 20 + *b.RTTMs/2 + *b.BufferMs,
+	}
+	if r.moves > 0 {
+		model.BurstR = float64(r.lost) // one gap decides
+	}
+	within(t, "MOS", value(b.MOS), model.MOS(), 0.05)
+	within(t, "one-way delay", value(b.In.DelayMs), model.DelayMs, 0.001)
+	within(t, "end system delay", value(b.In.EndSystemMs), 20+*b.BufferMs, 0.001)
+	within(t, "signal level", value(b.In.SignalDBm0), -11.5, 2) // the last second that was heard fades away
+	model.DelayMs = 0
+	within(t, "MOS of listening", value(b.In.MOSLQ), model.MOS(), 0.05)
+}
+
+// sameBursts holds the bursts and gaps that were reported against those of the packets as the relay let them pass or not.
+func sameBursts(t *testing.T, r *relay, f *Figures) {
+	t.Helper()
+	r.fates.close()
+	burst, gap := r.fates.densities()
+	within(t, "loss in bursts, percent", value(f.BurstPercent), 100*burst, 10*burst)
+	within(t, "loss in gaps, percent", value(f.GapPercent), 100*gap, 10*gap+0.05)
+	burst, gap = r.fates.lengths()
+	within(t, "length of bursts, ms", value(f.BurstMs), 20*burst, 2*burst)
+	within(t, "length of gaps, ms", value(f.GapMs), 20*gap, 2*gap)
+}
+
+// told holds what the sender was told by VoIP metrics against what the receiver knows: the fields are coarse.
+func told(t *testing.T, told, known *Figures) {
+	t.Helper()
+	if told == nil {
+		t.Fatal("the sender was told nothing")
+	}
+	most := func(v *float64) *float64 { return number(min(*v, 65535)) } // what fits into 16 bits
+	for _, c := range []struct {
+		what        string
+		told, known *float64
+		coarse      float64
+	}{
+		{"loss", told.LossPercent, known.LossPercent, 0.4}, {"discards", told.DiscardPercent, known.DiscardPercent, 0.4},
+		{"loss in bursts", told.BurstPercent, known.BurstPercent, 0.4}, {"loss in gaps", told.GapPercent, known.GapPercent, 0.4},
+		{"length of bursts", told.BurstMs, most(known.BurstMs), 0.5}, {"length of gaps", told.GapMs, most(known.GapMs), 0.5},
+		{"jitter", told.JitterMs, known.JitterMs, 0.13}, {"round trip", told.RTTMs, known.RTTMs, 0.5},
+		{"buffer", told.BufferMs, known.BufferMs, 0.5}, {"end system delay", told.EndSystemMs, known.EndSystemMs, 0.5},
+		{"delay", told.DelayMs, known.DelayMs, 1}, {"R", told.R, known.R, 0.5}, {"MOS-LQ", told.MOSLQ, known.MOSLQ, 0.05}, {"MOS-CQ", told.MOSCQ, known.MOSCQ, 0.05},
+		{"signal", told.SignalDBm0, known.SignalDBm0, 0.5},
+	} {
+		within(t, c.what+" as told", value(c.told), value(c.known), c.coarse+1e-6)
+	}
+	if told.NoiseDBm0 != nil {
+		t.Errorf("a noise level of %v that nobody measured", *told.NoiseDBm0)
+	}
+}
+
+// The buffer grows when the network gets worse, and shrinks when it is better again.
+func TestTheBufferAdapts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, rng, jitter := newNetwork(), rand.New(rand.NewPCG(1, 2)), 0.
+		n.impair = func(_, _ netip.AddrPort, _ []byte) []time.Duration {
+			return []time.Duration{40*time.Millisecond + time.Duration(jitter*rng.Float64()*1e6)}
+		}
+		a, _ := call(t, n)
+		discarded := uint64(0)
+		for _, phase := range []struct{ jitter, least, most float64 }{{0, 25, 45}, {80, 65, 140}, {0, 25, 60}} {
+			n.mu.Lock()
+			jitter = phase.jitter
+			n.mu.Unlock()
+			time.Sleep(10 * time.Second) // to get used to it
+			before := a.Stats().Discarded
+			time.Sleep(50 * time.Second)
+			synctest.Wait()
+			st := a.Stats()
+			if got := value(st.BufferMs); !(got >= phase.least && got <= phase.most) {
+				t.Errorf("jitter of %.0f ms: a buffer of %.0f ms, want %.0f to %.0f", phase.jitter, got, phase.least, phase.most)
+			}
+			if discarded = st.Discarded - before; discarded > 12 {
+				t.Errorf("jitter of %.0f ms: %d of 2500 packets were thrown away", phase.jitter, discarded)
+			}
+		}
+	})
 }
 
 // check holds a number against what was injected, with a relative tolerance and one packet of grace.

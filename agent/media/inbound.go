@@ -24,6 +24,7 @@ type inbound struct {
 
 	duplicates, reordered uint64
 	first, last           time.Time
+	bursts                bursts
 
 	playout *playout
 	events  *dtmf.Receiver
@@ -34,6 +35,15 @@ type inbound struct {
 
 	pending   []byte // first packet of a source on probation
 	pendingAt time.Time
+}
+
+// play has another playout take over from the one before.
+func (in *inbound) play(p *playout) {
+	if in.playout != nil {
+		p.discarded = in.playout.discarded
+	}
+	p.bursts = &in.bursts
+	in.playout = p
 }
 
 // begin turns to a new source, or to a source that began anew.
@@ -47,6 +57,7 @@ func (in *inbound) begin(ssrc uint32, seq uint16) int64 {
 		in.ssrcs++
 	}
 	in.any = true
+	in.bursts.anew()
 	in.playout.reset()
 	in.events = dtmf.NewReceiver(in.playout.clock)
 	return in.reception.begin(ssrc, seq)
@@ -183,6 +194,7 @@ func (s *Session) take(now time.Time) (digit rune) {
 		in.first = now
 	}
 	in.last = now
+	in.bursts.came(ext)
 	kind, arrival := s.chain.kinds[h.PayloadType], s.ticksAt(now)
 	if kind == audioPayload {
 		in.reception.arrived(arrival, h.Timestamp)

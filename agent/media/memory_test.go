@@ -152,7 +152,7 @@ func agreed(peer string) sdp.Negotiated {
 	formats := codec.Formats([]int{0, 8}, codec.Options{})
 	return sdp.Negotiated{
 		Remote: remote, RemoteRTCP: netip.AddrPortFrom(remote.Addr(), remote.Port()+1),
-		Codec: formats[0], Receive: formats, TelephoneEventPT: 101, ReceiveEventPT: 101, PTime: 20,
+		Codec: formats[0], Receive: formats, TelephoneEventPT: 101, ReceiveEventPT: 101, PTime: 20, VoIPMetrics: true,
 	}
 }
 

@@ -47,6 +47,8 @@ type playout struct {
 	lateRun int
 
 	discarded uint64  // packets too late, or too many
+	bursts    *bursts // told of them; may be nil
+	frame     int64   // ticks in the last packet played
 	lag       int64   // delay over base at the last pull, ticks; grows while the playout waits
 	delayed   float64 // delay over base that packets were played with of late, ticks
 	played    bool    // some were
@@ -92,13 +94,14 @@ func (p *playout) put(seq int64, ts uint32, arrival int64, pt uint8, audio bool,
 		p.head = seq - 1
 	}
 	if seq <= p.head {
-		p.drop()
+		p.drop(seq)
 		return
 	}
 	for ; p.head < seq-slotCount; p.head++ {
 		if s := &p.slots[(p.head+1)%slotCount]; s.used && s.seq == p.head+1 {
 			s.used = false
 			p.discarded++
+			p.bursts.discarded(s.seq)
 		}
 	}
 	s := &p.slots[seq%slotCount]
@@ -107,8 +110,9 @@ func (p *playout) put(seq int64, ts uint32, arrival int64, pt uint8, audio bool,
 	p.top = max(p.top, seq)
 }
 
-func (p *playout) drop() {
+func (p *playout) drop(seq int64) {
 	p.discarded++
+	p.bursts.discarded(seq)
 	p.lateRun++
 }
 
@@ -267,9 +271,10 @@ func (p *playout) decode(s *slot, decoders *[128]codec.Decoder) {
 	n := d.Samples(s.payload)
 	end := s.ts + p.ticks(n)
 	if n == 0 || end <= p.edge {
-		p.drop()
+		p.drop(s.seq)
 		return
 	}
+	p.frame = end - s.ts
 	from := len(p.pcm)
 	pcm, err := d.Decode(p.pcm, s.payload)
 	if err != nil {

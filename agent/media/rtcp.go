@@ -46,9 +46,10 @@ type reports struct {
 	srNTP   uint32
 	srAt    time.Time
 
-	peer *PeerReport
-	rtt  *time.Duration
-	left bool // the peer said BYE for the source we hear
+	peer    *PeerReport
+	metrics *Figures // the peer's last VoIP metrics
+	rtt     *time.Duration
+	left    bool // the peer said BYE for the source we hear
 }
 
 type sentReport struct {
@@ -94,9 +95,13 @@ func (s *Session) report(now time.Time) []rtcp.Packet {
 	r.packetsOld = [2]uint64{packets, r.packetsOld[0]}
 	r.count++
 	name := rtcp.SourceDescriptionItem{Type: rtcp.SDESCNAME, Text: r.cname}
-	return []rtcp.Packet{first, &rtcp.SourceDescription{
+	compound := []rtcp.Packet{first, &rtcp.SourceDescription{
 		Chunks: []rtcp.SourceDescriptionChunk{{Source: o.header.SSRC, Items: []rtcp.SourceDescriptionItem{name}}},
 	}}
+	if s.chain.negotiated.VoIPMetrics && s.in.any {
+		compound = append(compound, &rtcp.ExtendedReport{SenderSSRC: o.header.SSRC, Reports: []rtcp.ReportBlock{s.metrics()}})
+	}
+	return compound
 }
 
 // receptionReport is the block about the peer's stream (RFC 3550 §6.4.1).
@@ -209,6 +214,11 @@ func (s *Session) readReport(kind rtcp.PacketType, b []byte, now time.Time) {
 		if rr.Unmarshal(b) == nil {
 			s.readBlocks(rr.Reports, now)
 		}
+	case rtcp.TypeExtendedReport:
+		var xr rtcp.ExtendedReport
+		if xr.Unmarshal(b) == nil {
+			s.readMetrics(&xr)
+		}
 	case rtcp.TypeGoodbye:
 		var bye rtcp.Goodbye
 		if bye.Unmarshal(b) == nil && slices.Contains(bye.Sources, s.in.reception.ssrc) {
@@ -246,4 +256,12 @@ func (s *Session) measureRTT(block rtcp.ReceptionReport, now time.Time) {
 			s.reports.rtt = &rtt
 		}
 	}
+}
+
+// roundTrip is the last that was measured, in ms; nil before.
+func (r *reports) roundTrip() *float64 {
+	if r.rtt == nil {
+		return nil
+	}
+	return number(1000 * r.rtt.Seconds())
 }

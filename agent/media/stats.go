@@ -3,12 +3,10 @@ package media
 import (
 	"slices"
 	"time"
-
-	"github.com/softphone-operator/softphone-operator/agent/codec"
 )
 
 // MOSMethod names how R and MOS are made.
-const MOSMethod = "E-model of ITU-T G.107, Ie and Bpl of G.113 Appendix I"
+const MOSMethod = "E-model of ITU-T G.107 (06/2015), Ie and Bpl of G.113 Appendix I"
 
 // mosAfter is how long the peer's stream must have been heard before its quality is judged.
 const mosAfter = time.Second
@@ -33,7 +31,10 @@ type Stats struct {
 	RTTMs    *float64    // round trip (RFC 3550 §6.4.1)
 	BufferMs *float64    // delay the jitter buffer added of late
 	R, MOS   *float64    // quality of what is heard here; see MOSMethod
-	Peer     *PeerReport // how the peer receives us
+	In       *Figures    // how the peer's audio arrives here
+	Out      *Figures    // how the peer says that ours arrives there
+	Extended bool        // it says so by VoIP metrics (RFC 3611), too
+	Peer     *PeerReport // how the peer receives us, by its last reception report
 	PeerLeft bool        // the peer ended its stream by an RTCP BYE
 
 	Stalled                 time.Duration // how late our own clock was in sum, where it was late by 50 ms and more: the process had no time
@@ -69,24 +70,14 @@ func (s *Session) Stats() Stats {
 	}
 	st.FirstPacket, st.LastPacket, st.LastReport = in.first, in.last, s.reports.heard
 	st.Heard, st.LastHeard = s.heard.now(), s.heard.last()
-	st.PeerLeft = s.reports.left
+	st.PeerLeft, st.Extended = s.reports.left, s.reports.metrics != nil
 	st.LongestGap, st.LongestSilence, st.Trouble = s.watch.gap, s.watch.silence, s.watch.troubles()
 	st.DTMF, st.DTMFSent = string(in.digits), string(o.digits)
 	if p := s.reports.peer; p != nil {
 		copied := *p
 		st.Peer = &copied
 	}
-	if rtt := s.reports.rtt; rtt != nil {
-		st.RTTMs = milliseconds(rtt.Seconds())
-	}
-	clock := float64(in.playout.clock)
-	if in.reception.unique > 1 {
-		st.JitterMs = milliseconds(in.reception.jitter / clock)
-	}
-	if in.playout.played {
-		st.BufferMs = milliseconds(in.playout.delayed / clock)
-	}
-	s.rate(&st)
+	s.judge(&st)
 	return st
 }
 
@@ -101,30 +92,4 @@ func (s *Session) Signs() Signs {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Signs{LastPacket: s.in.last, LastReport: s.reports.heard, SendErrors: s.out.failures.Load()}
-}
-
-// rate judges the quality of what is heard. The delay is half the round trip, when that is known, the packet time and the buffer.
-func (s *Session) rate(st *Stats) {
-	if st.LastPacket.Sub(st.FirstPacket) < mosAfter {
-		return
-	}
-	delay := float64(s.chain.negotiated.PTime)
-	if st.RTTMs != nil {
-		delay += *st.RTTMs / 2
-	}
-	if st.BufferMs != nil {
-		delay += *st.BufferMs
-	}
-	spec, _ := codec.Find(s.chain.negotiated.Codec)
-	model := EModel{
-		Ie: spec.Impairment.Ie, Bpl: spec.Impairment.Bpl, DelayMs: delay,
-		LossPercent: 100 * float64(st.Lost+st.Discarded) / float64(max(s.in.expected(), 1)),
-	}
-	r, mos := model.R(), model.MOS()
-	st.R, st.MOS = &r, &mos
-}
-
-func milliseconds(seconds float64) *float64 {
-	ms := 1000 * seconds
-	return &ms
 }

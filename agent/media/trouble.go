@@ -10,15 +10,16 @@ type Trouble string
 
 // The kinds of trouble.
 const (
-	OneWay   Trouble = "one-way"  // nothing came for two seconds, though it should
-	Muted    Trouble = "silence"  // packets came, and nothing was heard in them for three seconds
+	OneWay   Trouble = "one-way"  // nothing came for nearly two seconds, though it should
+	Muted    Trouble = "silence"  // packets came, and nothing was heard in them for nearly three seconds
 	Clipping Trouble = "clipping" // the peer's audio is cut off at full scale
 )
 
-// When it is called so.
+// When it is called so: early enough to be said within two, or three, seconds of its beginning, the way through the jitter buffer
+// included.
 const (
-	oneWayAfter  = 2 * time.Second
-	mutedAfter   = 3 * time.Second
+	oneWayAfter  = 1900 * time.Millisecond
+	mutedAfter   = 2800 * time.Millisecond
 	fullScalePCM = 32100 // above the largest but one step of G.711
 	clippedPart  = 0.01  // of the samples of a window
 )

@@ -24,7 +24,25 @@ func (o *overdrive) Fill(f, heard Frame) {
 	}
 }
 
-// What is wrong is said when it is: not before its time, and within a window of listening after it.
+// falling is a tone that ends after a while.
+type falling struct{ after time.Duration }
+
+func (f falling) Open(rate int) Generator {
+	return &fallen{Tone{Hz: 1000, LevelDBm0: -10}.Open(rate), int(f.after.Seconds() * float64(rate))}
+}
+
+type fallen struct {
+	Generator
+	left int // samples
+}
+
+func (f *fallen) Fill(out, heard Frame) {
+	f.Generator.Fill(out, heard)
+	clear(out.Samples[min(max(f.left, 0), len(out.Samples)):])
+	f.left -= len(out.Samples)
+}
+
+// What is wrong is said when it is: not before its time, one-way audio within two seconds of its beginning, silence within three.
 func TestTroubleIsSaid(t *testing.T) {
 	tone := Tone{Hz: 1000, LevelDBm0: -10}
 	for what, c := range map[string]struct {
@@ -37,12 +55,13 @@ func TestTroubleIsSaid(t *testing.T) {
 	}{
 		"a call as it should be":       {source: tone, after: 30 * time.Second},
 		"a quiet line":                 {source: Tone{Hz: 1000, LevelDBm0: -40}, after: 30 * time.Second},
-		"the peer sends nothing":       {before: 1900 * time.Millisecond, after: 2100 * time.Millisecond, want: []Trouble{OneWay}},
+		"the peer sends nothing":       {before: 1800 * time.Millisecond, after: 2 * time.Second, want: []Trouble{OneWay}},
 		"the peer is on hold":          {holds: true, after: 30 * time.Second},
-		"the peer is muted":            {source: Silence{}, before: 2900 * time.Millisecond, after: 3300 * time.Millisecond, want: []Trouble{Muted}},
+		"the peer is muted":            {source: Silence{}, before: 2700 * time.Millisecond, after: 3 * time.Second, want: []Trouble{Muted}},
 		"the peer is overdriven":       {source: overdriven{}, after: 2 * time.Second, want: []Trouble{Clipping}},
 		"loud, and whole":              {source: Tone{Hz: 1000, LevelDBm0: 2}, after: 10 * time.Second},
-		"nothing comes for 2 s, later": {source: tone, lost: func(d time.Duration) bool { return d > 10*time.Second && d < 12100*time.Millisecond }, before: 11900 * time.Millisecond, after: 12300 * time.Millisecond, want: []Trouble{OneWay}},
+		"nothing comes for 2 s, later": {source: tone, lost: func(d time.Duration) bool { return d > 10*time.Second && d < 12100*time.Millisecond }, before: 11800 * time.Millisecond, after: 12 * time.Second, want: []Trouble{OneWay}},
+		"the peer falls silent":        {source: falling{8 * time.Second}, before: 10700 * time.Millisecond, after: 11 * time.Second, want: []Trouble{Muted}},
 		"1.5 s are lost":               {source: tone, lost: func(d time.Duration) bool { return d > 10*time.Second && d < 11500*time.Millisecond }, after: 30 * time.Second},
 		"every third packet is lost":   {source: tone, lost: func(d time.Duration) bool { return d/(20*time.Millisecond)%3 == 0 }, after: 10 * time.Second},
 	} {

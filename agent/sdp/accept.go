@@ -46,6 +46,7 @@ func AcceptWith(ours, answer *Description, c Capabilities) (Negotiated, error) {
 		c.PTime = ours.ptime(own, Capabilities{})
 	}
 	n.PTime = codec.PacketTime(n.Codec, answer.ptime(m, c))
+	n.VoIPMetrics = c.VoIPMetrics && answer.wantsMetrics(m)
 	n.Direction = ours.direction(own).Both(answer.direction(m).Reverse())
 	var err error
 	if n.Protection, err = c.Protect.agreed(own, answer, m); err != nil {

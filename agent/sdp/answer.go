@@ -22,7 +22,7 @@ func Answer(offer *Description, c Capabilities, o Origin) (*Description, Negotia
 	d := &Description{Origin: o, Connection: at(c.Addr)}
 	for i := range offer.Media {
 		if m := &offer.Media[i]; i == taken {
-			answer := answerAudio(m, n, c)
+			answer := answerAudio(m, n, c, offer.knowsXR(m))
 			if _, mismatch := offer.ice(m); mismatch && c.ICE != nil {
 				answer.Attributes = append(answer.Attributes, Attribute{Key: keyMismatch})
 			}
@@ -62,6 +62,7 @@ func (d *Description) negotiate(m *Media, c Capabilities) (Negotiated, error) {
 	}
 	_, mux := attribute(m.Attributes, "rtcp-mux")
 	n.RTCPMux = mux && c.RTCPMux
+	n.VoIPMetrics = c.VoIPMetrics && d.wantsMetrics(m)
 	n.PTime = codec.PacketTime(n.Codec, d.ptime(m, c))
 	n.Direction = c.Direction.Both(d.direction(m).Reverse())
 	n.Protection, _ = c.Protect.choose(d, m)
@@ -73,7 +74,7 @@ func (d *Description) negotiate(m *Media, c Capabilities) (Negotiated, error) {
 	return n, err
 }
 
-func answerAudio(offer *Media, n Negotiated, c Capabilities) Media {
+func answerAudio(offer *Media, n Negotiated, c Capabilities, knowsXR bool) Media {
 	m := Media{Kind: offer.Kind, Port: c.Port, Proto: offer.Proto}
 	list := slices.Clone(n.Receive)
 	for i, f := range list {
@@ -88,6 +89,9 @@ func answerAudio(offer *Media, n Negotiated, c Capabilities) Media {
 	m.Attributes = append(m.Attributes, n.Protection.answer(c.Protect)...)
 	if n.ICE != nil {
 		m.Attributes = append(m.Attributes, c.ICE.attributes()...)
+	}
+	if c.VoIPMetrics && knowsXR {
+		m.Attributes = append(m.Attributes, askMetrics())
 	}
 	return m.finish(c, n.PTime, n.RTCPMux, n.Direction)
 }

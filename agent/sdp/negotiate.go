@@ -35,6 +35,7 @@ type Capabilities struct {
 	EventsAt8k     bool           // only telephone-event/8000, whatever the codec's clock, as was the way of RFC 2833
 	DurationsAt8k  bool           // and their durations in that unit, though timestamps keep the codec's
 	RTCPMux        bool           // offer, and accept, RTP and RTCP on one port (RFC 5761)
+	VoIPMetrics    bool           // ask for, and send, VoIP metrics by RTCP (RFC 3611)
 	Direction      Direction      // what we want: hold is SendOnly or Inactive
 	Protect        Protect        // how media is to be protected
 	ICE            *ICE           // ours, with RTCPMux; nil: it is not spoken
@@ -52,6 +53,7 @@ type Negotiated struct {
 	PTime            int            // ms a packet to send, whole frames of Codec
 	Direction        Direction      // ours: SendOnly means that we send and the peer does not
 	RTCPMux          bool
+	VoIPMetrics      bool // the peer asks for VoIP metrics of what we receive (RFC 3611 §5.2)
 	Protection       Protection
 	ICE              *ICE // the peer's; nil: it is not used
 	Controlling      bool // our part in it (RFC 8445 §6.1.1)

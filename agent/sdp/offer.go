@@ -33,6 +33,9 @@ func offerAudio(c Capabilities, before []codec.Format) Media {
 	m.setFormats(offered(c, before))
 	m.Attributes = append(m.Attributes, c.Protect.offer()...)
 	m.Attributes = append(m.Attributes, c.ICE.attributes()...)
+	if c.VoIPMetrics {
+		m.Attributes = append(m.Attributes, askMetrics())
+	}
 	return m.finish(c, c.ptime(), c.RTCPMux, c.Direction)
 }
 
