@@ -32,8 +32,7 @@ type Origin struct {
 
 // NewOrigin makes the origin of a new session, with a random session id.
 func NewOrigin(addr netip.Addr) Origin {
-	id := rand.Uint64N(1 << 62) // RFC 3264 §5: room left for the version to grow
-	return Origin{SessionID: id, Version: 1, Addr: addr}
+	return Origin{SessionID: uint64(rand.Uint32()), Version: 1, Addr: addr}
 }
 
 // Next is the origin of the next description in the same session.

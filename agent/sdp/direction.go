@@ -1,5 +1,7 @@
 package sdp
 
+import "slices"
+
 // Direction is who sends audio, seen from the side whose description it is in (RFC 3264 §5.1, §6.1).
 type Direction uint8
 
@@ -46,6 +48,9 @@ func direction(sends, receives bool) Direction {
 	}
 	return Inactive
 }
+
+// directs reports whether an attribute is a direction.
+func (a Attribute) directs() bool { return slices.Contains(directionNames[:], a.Key) }
 
 // direction is what a description says of a stream. A stream received at 0.0.0.0 or :: is on hold the way RFC 2543 did it: its
 // owner receives nothing (RFC 3264 §8.4).

@@ -1,10 +1,24 @@
 package sdp
 
-import "github.com/softphone-operator/softphone-operator/agent/codec"
+import (
+	"slices"
+
+	"github.com/softphone-operator/softphone-operator/agent/codec"
+)
 
 // Offer makes a first offer: one audio stream.
 func Offer(c Capabilities, o Origin) *Description {
-	return &Description{Origin: o, Connection: at(c.Addr), Media: []Media{offerAudio(c, nil)}}
+	return &Description{Origin: o, Connection: at(c.Addr), Media: []Media{offerAudio(c, nil).tacit(nil)}}
+}
+
+// tacit leaves out of an offer that audio goes both ways, as long as nothing else was said before: that is what silence means
+// (RFC 8866 §6.7), and an INVITE with all codecs just fits a datagram.
+func (m Media) tacit(before *Media) Media {
+	if before != nil && slices.ContainsFunc(before.Attributes, Attribute.directs) {
+		return m
+	}
+	m.Attributes = slices.DeleteFunc(m.Attributes, func(a Attribute) bool { return a.Key == SendRecv.String() })
+	return m
 }
 
 // Reoffer makes a new offer within a session whose last description from us, offer or answer, is previous: its media lines stay in
@@ -17,13 +31,13 @@ func Reoffer(previous *Description, c Capabilities, o Origin) *Description {
 	audio := previous.audio()
 	for i := range previous.Media {
 		if m := &previous.Media[i]; i == audio {
-			d.Media = append(d.Media, offerAudio(c, m.formats(nil)))
+			d.Media = append(d.Media, offerAudio(c, m.formats(nil)).tacit(m))
 		} else {
 			d.Media = append(d.Media, refuse(m))
 		}
 	}
 	if audio < 0 {
-		d.Media = append(d.Media, offerAudio(c, nil))
+		d.Media = append(d.Media, offerAudio(c, nil).tacit(nil))
 	}
 	return d
 }
