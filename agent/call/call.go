@@ -329,7 +329,7 @@ func (c *call) snapshot() Record {
 // measure takes a session's numbers into the record.
 func (r *Record) measure(s media.Stats) {
 	r.RTP = RTP{Sent: s.Sent, Received: s.Received, Lost: s.Lost, JitterMs: s.JitterMs, RTTMs: s.RTTMs}
-	r.R, r.MOS, r.Cipher = s.R, s.MOS, s.Cipher
+	r.R, r.MOS, r.Cipher, r.Quality = s.R, s.MOS, s.Cipher, qualityOf(s)
 	if p := s.Peer; p != nil && p.Of > 0 {
 		percent := min(100*float64(max(p.Lost, 0))/float64(p.Of), 100)
 		r.RTP.SentLossPercent = &percent

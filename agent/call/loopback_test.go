@@ -139,6 +139,9 @@ func TestTwoLinesTalkThroughAProxyWithDigest(t *testing.T) {
 		if r.RTP.Sent < 120 || r.RTP.Received < 120 || r.RTP.Lost != 0 || r.Codec != "PCMU/8000" || r.RTP.JitterMs == nil || r.MOS == nil || *r.MOS < 3.5 {
 			t.Errorf("%s: %+v", r.Line, r)
 		}
+		if q := r.Quality; q == nil || q.Received == nil || q.Received.Packets != r.RTP.Received || *q.Received.LossPercent != 0 || q.Received.MOSCQ == nil || *q.Received.MOSCQ != *r.MOS {
+			t.Errorf("%s: quality %+v", r.Line, q)
+		}
 		if r.Heard == nil || math.Abs(r.Heard.FrequencyHz-440) > 5 {
 			t.Errorf("%s heard %+v, want 440 Hz", r.Line, r.Heard)
 		}

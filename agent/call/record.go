@@ -113,9 +113,11 @@ type Record struct {
 	// R and MOS by the E-model (ITU-T G.107); absent until measured.
 	R   *float64 `json:"r,omitempty"`
 	MOS *float64 `json:"mos,omitempty"`
+	// Quality in both directions; absent before anything was measured.
+	Quality *Quality `json:"quality,omitempty"`
 	// Trouble there was with what is heard of the other side: one-way (nothing came for
-	// two seconds), silence (packets came, and nothing was heard in them for three),
-	// clipping.
+	// nearly two seconds), silence (packets came, and nothing was heard in them for nearly
+	// three), clipping.
 	Trouble []string `json:"trouble,omitempty"`
 	// Heard is the last tone received; absent when none was.
 	Heard *Heard `json:"heard,omitempty"`

@@ -9,6 +9,7 @@ type counted struct {
 	account              string
 	direction            call.Direction
 	sent, received, lost uint64
+	discarded            uint64
 }
 
 // Call takes a change of a call over. A call's last change is its end.
@@ -56,6 +57,11 @@ func (m *Metrics) countPackets(r call.Record, c *counted) {
 		m.lost.WithLabelValues(r.Line).Add(float64(r.RTP.Lost - c.lost))
 		c.lost = r.RTP.Lost
 	}
+	if q := r.Quality; q != nil && q.Received != nil && q.Received.Discarded != nil && *q.Received.Discarded > c.discarded {
+		m.discarded.WithLabelValues(r.Line).Add(float64(*q.Received.Discarded - c.discarded))
+		c.discarded = *q.Received.Discarded
+	}
+	m.showQuality(r)
 	if r.RTP.JitterMs != nil {
 		m.jitter.WithLabelValues(r.Line).Set(*r.RTP.JitterMs / 1000)
 	}

@@ -40,9 +40,21 @@ func everything() *Metrics {
 	m.AccountLabels([]string{"site"}, map[string]map[string]string{"alice": {"site": "north"}})
 	m.Call(call.Record{
 		ID: "1", Line: "alice", Direction: call.In, State: call.Ended, AnsweredAt: time.Now(), SetupMs: ptr(int64(1)),
-		RTP: call.RTP{Sent: 1, Received: 1, Lost: 1, JitterMs: ptr(1.0)}, MOS: ptr(4.0), Transfer: &call.TransferStatus{By: call.Local, State: call.Succeeded}, End: &call.End{Code: 200},
+		RTP: call.RTP{Sent: 1, Received: 1, Lost: 1, JitterMs: ptr(1.0)}, MOS: ptr(4.0), Quality: quality(), Transfer: &call.TransferStatus{By: call.Local, State: call.Succeeded}, End: &call.End{Code: 200},
 	})
 	return m
+}
+
+// quality is that of a call of which everything was measured in one direction, and less in the other.
+func quality() *call.Quality {
+	discarded := uint64(3)
+	return &call.Quality{
+		Received: &call.Arrival{
+			Packets: 1000, Discarded: &discarded, LossPercent: ptr(2.0), DiscardPercent: ptr(0.5), BurstPercent: ptr(25.0), BurstMs: ptr(400.0),
+			GapPercent: ptr(1.0), GapMs: ptr(9000.0), JitterMs: ptr(4.0), RTTMs: ptr(80.0), DelayMs: ptr(110.0), R: ptr(87.0), MOSCQ: ptr(4.2),
+		},
+		Sent: &call.Arrival{Packets: 1000, LossPercent: ptr(0.0), JitterMs: ptr(1.0)},
+	}
 }
 
 // registered gives "type labels" of every metric of ours.

@@ -37,7 +37,9 @@ type Metrics struct {
 	setup          *prometheus.HistogramVec
 	packets        *prometheus.CounterVec
 	lost           *prometheus.CounterVec
+	discarded      *prometheus.CounterVec
 	jitter, mos    *prometheus.GaugeVec
+	quality        []figure
 	callMOS        prometheus.Histogram
 	callJitterSecs prometheus.Histogram
 	registering    prometheus.Histogram
@@ -91,6 +93,8 @@ func (m *Metrics) callMetrics() {
 	}, []string{"direction"})
 	m.packets = counter(m, "softphone_rtp_packets_total", "RTP packets.", "account", "direction")
 	m.lost = counter(m, "softphone_rtp_packets_lost_total", "RTP packets that never arrived.", "account")
+	m.discarded = counter(m, "softphone_rtp_packets_discarded_total", "RTP packets that arrived and were not played.", "account")
+	m.quality = qualityFigures(m)
 	m.jitter = gauge(m, "softphone_rtp_jitter_seconds", "Interarrival jitter last measured.", "account")
 	m.mos = gauge(m, "softphone_mos", "E-model MOS last measured (ITU-T G.107); absent until measured.", "account")
 	m.callMOS = prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -182,9 +186,12 @@ func (m *Metrics) Forget(account string) {
 	}
 	of := prometheus.Labels{"account": account}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.calls, m.transfers, m.activeCalls, m.packets, m.lost, m.jitter, m.mos,
+		m.calls, m.transfers, m.activeCalls, m.packets, m.lost, m.discarded, m.jitter, m.mos,
 	} {
 		v.DeletePartialMatch(of)
+	}
+	for _, f := range m.quality {
+		f.gauge.DeletePartialMatch(of)
 	}
 }
 

@@ -158,6 +158,38 @@ func TestACallCountsOnceAndItsPacketsAsTheyCome(t *testing.T) {
 	}
 }
 
+func TestBothDirectionsHaveTheirFigures(t *testing.T) {
+	m := New(Options{})
+	record := call.Record{ID: "1", Line: "alice", Direction: call.Out, State: call.Established, Quality: quality()}
+	m.Call(record)
+	m.Call(record)
+	got := scrape(t, m)
+	expect(t, got, map[string]string{
+		`softphone_rtp_packets_discarded_total{account="alice"}`:                 "3",
+		`softphone_audio_loss_ratio{account="alice",direction="received"}`:       "0.02",
+		`softphone_audio_loss_ratio{account="alice",direction="sent"}`:           "0",
+		`softphone_audio_discard_ratio{account="alice",direction="received"}`:    "0.005",
+		`softphone_audio_burst_loss_ratio{account="alice",direction="received"}`: "0.25",
+		`softphone_audio_burst_seconds{account="alice",direction="received"}`:    "0.4",
+		`softphone_audio_gap_loss_ratio{account="alice",direction="received"}`:   "0.01",
+		`softphone_audio_gap_seconds{account="alice",direction="received"}`:      "9",
+		`softphone_audio_jitter_seconds{account="alice",direction="sent"}`:       "0.001",
+		`softphone_audio_rtt_seconds{account="alice",direction="received"}`:      "0.08",
+		`softphone_audio_delay_seconds{account="alice",direction="received"}`:    "0.11",
+		`softphone_audio_r_factor{account="alice",direction="received"}`:         "87",
+		`softphone_audio_mos{account="alice",direction="received"}`:              "4.2",
+	})
+	if v, there := got[`softphone_audio_mos{account="alice",direction="sent"}`]; there {
+		t.Errorf("a MOS of %s that the other side never told", v)
+	}
+	m.Forget("alice")
+	for name := range scrape(t, m) {
+		if strings.Contains(name, "alice") {
+			t.Errorf("%s is left of a line that is gone", name)
+		}
+	}
+}
+
 func TestTransfersAreCountedByWhoAskedForThem(t *testing.T) {
 	m := New(Options{})
 	for id, s := range map[string]call.TransferState{"1": call.Succeeded, "2": call.Failed, "3": call.Failed} {
