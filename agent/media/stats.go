@@ -33,6 +33,7 @@ type Stats struct {
 	R, MOS   *float64    // quality of what is heard here; see MOSMethod
 	In       *Figures    // how the peer's audio arrives here
 	Out      *Figures    // how the peer says that ours arrives there
+	Probe    *Probed     // what a Probe that came back showed
 	Extended bool        // it says so by VoIP metrics (RFC 3611), too
 	Peer     *PeerReport // how the peer receives us, by its last reception report
 	PeerLeft bool        // the peer ended its stream by an RTCP BYE
@@ -53,11 +54,20 @@ type Stats struct {
 
 // Stats is a snapshot. It stays readable after Close.
 func (s *Session) Stats() Stats {
+	st, probe, packets := s.snapshot()
+	if probe != nil {
+		st.Probe = probe.judge(packets) // takes a while the first time, for which no audio waits
+	}
+	return st
+}
+
+// snapshot is what is known at once, a probe that came back, and the packet times of both sides together.
+func (s *Session) snapshot() (Stats, *probing, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Stats{LocalSSRC: s.out.header.SSRC, Refused: s.refused, Tones: slices.Clone(s.tones), Sound: s.sound, Stalled: s.stalled}
 	if s.chain == nil {
-		return st
+		return st, nil, 0
 	}
 	in, o := &s.in, s.out
 	st.Cipher = s.protection.name()
@@ -78,7 +88,11 @@ func (s *Session) Stats() Stats {
 		st.Peer = &copied
 	}
 	s.judge(&st)
-	return st
+	probe, _ := s.chain.generator.(*probing)
+	if probe == nil || !probe.whole {
+		return st, nil, 0
+	}
+	return st, probe, s.chain.ptime + time.Duration(in.playout.frame)*time.Second/time.Duration(in.playout.clock)
 }
 
 // Signs of the peer's life, and of a network that takes nothing: the part of Stats that costs nothing to ask for.

@@ -25,7 +25,7 @@ func (s *Session) metrics() *rtcp.VoIPMetricsReportBlock {
 		BurstDuration: whole(f.BurstMs), GapDuration: whole(f.GapMs),
 		RoundTripDelay: whole(f.RTTMs), EndSystemDelay: whole(f.EndSystemMs),
 		SignalLevel: level(f.SignalDBm0), NoiseLevel: level(f.NoiseDBm0), RERL: unavailable, Gmin: gapMin,
-		RFactor: score(f.R, 1), ExtRFactor: unavailable, MOSLQ: score(f.MOSLQ, 10), MOSCQ: score(f.MOSCQ, 10),
+		RFactor: rating(f.R, 1), ExtRFactor: unavailable, MOSLQ: rating(f.MOSLQ, 10), MOSCQ: rating(f.MOSCQ, 10),
 		RXConfig:  receiverConfig,
 		JBNominal: whole(f.BufferMs), JBMaximum: whole(ms(target + p.ms(limitMs))), JBAbsMax: whole(ms(most + p.ms(limitMs))),
 	}
@@ -47,8 +47,8 @@ func whole(ms *float64) uint16 {
 	return uint16(min(max(math.Round(*ms), 0), math.MaxUint16))
 }
 
-// score is a rating, times a scale.
-func score(v *float64, scale float64) uint8 {
+// rating is R, or a MOS times ten.
+func rating(v *float64, scale float64) uint8 {
 	if v == nil {
 		return unavailable
 	}
