@@ -53,6 +53,8 @@ type Expect struct {
 	// LossPercent of packets, in the worse direction that is known.
 	LossPercent AtMost `json:"lossPercent,omitzero"`
 	JitterMs    AtMost `json:"jitterMs,omitzero"`
+	// MouthToEarMs of sound, one way; measured by a probe (Check.Probes).
+	MouthToEarMs AtMost `json:"mouthToEarMs,omitzero"`
 }
 
 // AtMost warns or fails what is more than a bound; nil = no bound.
@@ -93,6 +95,9 @@ const (
 	DefaultDuration = 5 * time.Second
 	// MaxWindow is the most runs that are kept, and so the most that Limits.Of may look at.
 	MaxWindow = 10
+	// leastProbed is how long a call must last that a probe is sent in: longer than the
+	// tone needs to come back, the probe, its way there and back, and some more of the tone.
+	leastProbed = 5 * time.Second
 	// minDuration lets a tone be heard for a while on the longest of ways.
 	minDuration = 2
 	// defaultPatience is how long an answer is waited for where nothing bounds it,
@@ -139,6 +144,9 @@ func (c Check) Validate() error {
 	if err := c.Expect.validate(); err != nil {
 		return fmt.Errorf("expect.%w", err)
 	}
+	if _, given := c.Expect.MouthToEarMs.given(); given && !c.Probes() {
+		return fmt.Errorf("expect.mouthToEarMs: it is measured in answered calls of %s and more with audio in both directions", seconds(leastProbed))
+	}
 	if err := c.Limits.validate(); err != nil {
 		return fmt.Errorf("limits.%w", err)
 	}
@@ -158,7 +166,7 @@ func (e Expect) validate() error {
 		most float64
 	}{
 		{"ringWithinMs", e.RingWithinMs, 180_000}, {"answerWithinMs", e.AnswerWithinMs, 180_000}, {"firstPacketMs", e.FirstPacketMs, 60_000},
-		{"lossPercent", e.LossPercent, 100}, {"jitterMs", e.JitterMs, 10_000},
+		{"lossPercent", e.LossPercent, 100}, {"jitterMs", e.JitterMs, 10_000}, {"mouthToEarMs", e.MouthToEarMs, 1_000},
 	} {
 		if err := bounds(b.Warn, b.Fail, 0, b.most); err != nil {
 			return fmt.Errorf("%s.%w", b.field, err)
@@ -230,6 +238,12 @@ func (c Check) Code() int {
 		return 200
 	}
 	return c.Expect.Code
+}
+
+// Probes tells whether a probe is sent in the call, beside the tone: a known sound that
+// measures the way there and back, and what becomes of it.
+func (c Check) Probes() bool {
+	return c.Audio() == Both && c.Duration() >= leastProbed && c.Code() < 300
 }
 
 // Patience is how long an answer is waited for before the call is given up: a

@@ -29,6 +29,7 @@ func talk(c Check, m Measured) []finding {
 	}
 	found = append(found, loss(e.LossPercent, m)...)
 	found = append(found, measured(e.JitterMs, m.JitterMs, Jitter, "jitter", "jitter %s, more than %s", func(v float64) string { return figure(float64(int(v*10+0.5))/10) + " ms" })...)
+	found = append(found, measured(e.MouthToEarMs, m.MouthToEarMs, Delay, "delay from mouth to ear", "delay of %s from mouth to ear, more than %s", milliseconds)...)
 	return append(found, mos(e.MOS, m)...)
 }
 
@@ -55,7 +56,7 @@ func audio(c Check, m Measured) *finding {
 	case m.Echo < leastHeard:
 		return fail(OneWay, "one-way audio: the other side is heard, but our tone did not come back")
 	}
-	if expected := m.Talked - settle; m.Echo < expected/2 {
+	if expected := m.Talked - settle - m.Probed; m.Echo < expected/2 {
 		return fail(BrokenAudio, "our tone came back for %s of %s only", seconds(m.Echo), seconds(m.Talked))
 	}
 	return nil

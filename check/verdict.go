@@ -46,6 +46,7 @@ const (
 	Loss          Reason = "Loss"
 	Jitter        Reason = "Jitter"
 	LowMOS        Reason = "LowMOS"
+	Delay         Reason = "Delay"       // from mouth to ear
 	NotMeasured   Reason = "NotMeasured" // a bound was given for what could not be measured
 )
 
@@ -93,6 +94,10 @@ type Measured struct {
 	LossPercent, SentLoss *float64
 	FirstPacketMs         *float64
 	JitterMs, MOS         *float64
+	// MouthToEarMs of sound, one way, and how alike what came back was to what was sent;
+	// Probed is how long a probe took the place of our tone to find that out.
+	MouthToEarMs, SegmentalSNRDB, SpectralDistanceDB *float64
+	Probed                                           time.Duration
 	// Sound: something else than silence was heard.
 	Sound bool
 	// Stalled is how long our own process stood still while audio was due.

@@ -25,6 +25,8 @@ var strict = Check{
 	},
 }
 
+var demanding = Check{Account: "bob", Expect: Expect{MouthToEarMs: AtMost{ptr(150.0), ptr(400.0)}}}
+
 func TestJudge(t *testing.T) {
 	for says, c := range map[string]struct {
 		check  Check
@@ -82,6 +84,16 @@ func TestJudge(t *testing.T) {
 			Verdict{Fail, AnsweredLate, "answered after 3.0 s, more than 2.0 s; our tone came back for 1 s of 5 s only"}},
 		"jitter": {strict, func(m *Measured) { m.JitterMs = ptr(61.27) },
 			Verdict{Fail, Jitter, "jitter 61.3 ms, more than 50 ms"}},
+		"slow from mouth to ear": {demanding, func(m *Measured) { m.MouthToEarMs = ptr(212.4) },
+			Verdict{Warn, Delay, "delay of 212 ms from mouth to ear, more than 150 ms"}},
+		"too slow to talk": {demanding, func(m *Measured) { m.MouthToEarMs = ptr(1230.0) },
+			Verdict{Fail, Delay, "delay of 1.2 s from mouth to ear, more than 400 ms"}},
+		"a probe that did not come back": {demanding, func(*Measured) {}, Verdict{Fail, NotMeasured, "delay from mouth to ear could not be measured"}},
+		"quick enough":                   {demanding, func(m *Measured) { m.MouthToEarMs = ptr(90.0) }, Verdict{Pass, Passed, ""}},
+		"a probe took the place of the tone": {strict, func(m *Measured) { m.Echo, m.Probed = 1200*time.Millisecond, 2*time.Second },
+			Verdict{Pass, Passed, ""}},
+		"audio breaks off before the probe": {strict, func(m *Measured) { m.Echo, m.Probed = 800*time.Millisecond, 2*time.Second },
+			Verdict{Fail, BrokenAudio, "our tone came back for 0.8 s of 5 s only"}},
 		"a MOS that nobody measured is not a good one": {strict, func(m *Measured) { m.MOS = nil },
 			Verdict{Fail, NotMeasured, "MOS could not be measured"}},
 		"hung up on": {strict, func(m *Measured) { m.Talked, m.CutShort, m.Echo = 2*time.Second, true, 1800*time.Millisecond },
@@ -153,13 +165,34 @@ func TestParse(t *testing.T) {
 		"expect.mos.fail: 5 is not within": `{"from":"a","to":"b","intervalSeconds":60,"expect":{"mos":{"fail":5}}}`,
 		"expect.mos: warn 3 is less":       `{"from":"a","to":"b","intervalSeconds":60,"expect":{"mos":{"warn":3,"fail":4}}}`,
 		"expect.jitterMs: warn 3 is more":  `{"from":"a","to":"b","intervalSeconds":60,"expect":{"jitterMs":{"warn":3,"fail":2}}}`,
-		"limits.of: 11":                    `{"from":"a","to":"b","intervalSeconds":60,"limits":{"of":11}}`,
-		"limits.failures: 4 is not within": `{"from":"a","to":"b","intervalSeconds":60,"limits":{"failures":4,"of":3}}`,
-		"limits.failures: how many":        `{"from":"a","to":"b","intervalSeconds":60,"limits":{"of":3}}`,
-		"more than one":                    sound + sound,
+		"expect.mouthToEarMs: it is measured in answered calls of 5 s": `{"from":"a","to":"b","intervalSeconds":60,"expect":{"mouthToEarMs":{"fail":300}}}`,
+		"expect.mouthToEarMs: it is":                                   `{"from":"a","to":"b","account":"b","durationSeconds":4,"intervalSeconds":60,"expect":{"mouthToEarMs":{"fail":300}}}`,
+		"expect.mouthToEarMs.fail: 2000":                               `{"from":"a","to":"b","account":"b","intervalSeconds":60,"expect":{"mouthToEarMs":{"fail":2000}}}`,
+		"limits.of: 11":                                                `{"from":"a","to":"b","intervalSeconds":60,"limits":{"of":11}}`,
+		"limits.failures: 4 is not within":                             `{"from":"a","to":"b","intervalSeconds":60,"limits":{"failures":4,"of":3}}`,
+		"limits.failures: how many":                                    `{"from":"a","to":"b","intervalSeconds":60,"limits":{"of":3}}`,
+		"more than one":                                                sound + sound,
 	} {
 		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
+func TestWhichCallsAreProbed(t *testing.T) {
+	for says, c := range map[string]struct {
+		check Check
+		want  bool
+	}{
+		"a line of ours":              {Check{Account: "bob"}, true},
+		"somebody else's echo":        {Check{Expect: Expect{Audio: Both}}, true},
+		"a long call":                 {Check{Account: "bob", DurationSeconds: 60}, true},
+		"a call too short":            {Check{Account: "bob", DurationSeconds: 4}, false},
+		"a call that need not echo":   {Check{}, false},
+		"a call that must be refused": {Check{Account: "bob", Expect: Expect{Code: 403}}, false},
+	} {
+		if got := c.check.Probes(); got != c.want {
+			t.Errorf("%s: %v", says, got)
 		}
 	}
 }

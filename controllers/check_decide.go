@@ -160,6 +160,7 @@ func runsOf(runs []delivery.CheckRun) []v1.CheckRun {
 			Result: string(r.Result), Reason: string(r.Reason), Message: clean(r.Message), Code: int32(r.Code),
 			Ring: milliseconds(r.RingMs), Setup: milliseconds(r.SetupMs), FirstPacket: milliseconds(r.FirstPacketMs), Jitter: milliseconds(r.JitterMs),
 			MOS: decimal(r.MOS), LossPercent: decimal(r.LossPercent), SentLossPercent: decimal(r.SentLossPercent), CallID: clean(r.CallID),
+			MouthToEar: milliseconds(r.MouthToEarMs), SegmentalSNR: decimal(r.SegmentalSNRDB), SpectralDistance: decimal(r.SpectralDistanceDB),
 		}
 	}
 	return out

@@ -23,7 +23,7 @@ func (a *fakeAgent) check(name string, content []byte, hasher delivery.Hasher) d
 	if err != nil {
 		panic(fmt.Sprintf("check %s: %v\n%s", name, err, content))
 	}
-	run := delivery.CheckRun{StartedAt: time.Now(), Seconds: 5.2, Result: check.Pass, Reason: check.Passed, Code: 200, SetupMs: ptr.To(153.0), MOS: ptr.To(4.381), LossPercent: ptr.To(0.0)}
+	run := delivery.CheckRun{StartedAt: time.Now(), Seconds: 5.2, Result: check.Pass, Reason: check.Passed, Code: 200, SetupMs: ptr.To(153.0), MOS: ptr.To(4.381), MouthToEarMs: ptr.To(61.54), SegmentalSNRDB: ptr.To(26.123), SpectralDistanceDB: ptr.To(1.675), LossPercent: ptr.To(0.0)}
 	switch {
 	case strings.Contains(c.To, "fail"):
 		run = delivery.CheckRun{StartedAt: time.Now(), Result: check.Fail, Reason: check.NoAnswer, Message: "no answer within 20 s, it rang"}
@@ -73,7 +73,7 @@ func TestChecksRunWhereTheirLineIsAndTellTheirVerdict(t *testing.T) {
 	w := newWorld(t)
 	w.apply(secret("alice", unique("alice")), line("alice"), calls("good", "alice", "sip:echo@pbx.test"), calls("bad", "alice", "sip:fail@pbx.test"))
 	good := w.check("good", verdict(metav1.ConditionTrue, v1.ReasonPassed))
-	if s := good.Status; s.Agent != "default-0" || s.LastRun == nil || *s.LastRun.MOS != "4.38" || s.LastRun.Setup.Duration != 153*time.Millisecond || s.LastRun.Code != 200 ||
+	if s := good.Status; s.Agent != "default-0" || s.LastRun == nil || *s.LastRun.MOS != "4.38" || s.LastRun.MouthToEar.Duration != 62*time.Millisecond || *s.LastRun.SegmentalSNR != "26.12" || *s.LastRun.SpectralDistance != "1.68" || s.LastRun.Setup.Duration != 153*time.Millisecond || s.LastRun.Code != 200 ||
 		len(s.Runs) != 1 || s.Counts.Pass != 1 || s.DeliveredHash == "" || s.DeliveredHash != s.ReportedHash {
 		t.Errorf("got %+v", s)
 	}

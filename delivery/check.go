@@ -67,6 +67,11 @@ type CheckRun struct {
 	LossPercent     *float64 `json:"lossPercent,omitempty"`
 	SentLossPercent *float64 `json:"sentLossPercent,omitempty"`
 	JitterMs        *float64 `json:"jitterMs,omitempty"`
+	// MouthToEarMs is how long sound takes one way, the mean of both ways; SegmentalSNRDB and
+	// SpectralDistanceDB say how alike what came back was to what was sent (docs/quality.md).
+	MouthToEarMs       *float64 `json:"mouthToEarMs,omitempty"`
+	SegmentalSNRDB     *float64 `json:"segmentalSnrDb,omitempty"`
+	SpectralDistanceDB *float64 `json:"spectralDistanceDb,omitempty"`
 }
 
 // CheckCounts are runs by result.

@@ -330,6 +330,9 @@ func (c *call) snapshot() Record {
 func (r *Record) measure(s media.Stats) {
 	r.RTP = RTP{Sent: s.Sent, Received: s.Received, Lost: s.Lost, JitterMs: s.JitterMs, RTTMs: s.RTTMs}
 	r.R, r.MOS, r.Cipher, r.Quality = s.R, s.MOS, s.Cipher, qualityOf(s)
+	if p := s.Probe; p != nil {
+		r.Probe = &Probe{MouthToEarMs: p.MouthToEarMs, SegmentalSNRDB: p.SegmentalSNR, SpectralDistanceDB: p.SpectralDistance}
+	}
 	if p := s.Peer; p != nil && p.Of > 0 {
 		percent := min(100*float64(max(p.Lost, 0))/float64(p.Of), 100)
 		r.RTP.SentLossPercent = &percent

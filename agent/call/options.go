@@ -132,6 +132,9 @@ type Dial struct {
 	// Check is the run of a check that the call is made for; "" = none. A line of
 	// ours that answers learns it by CheckHeader.
 	Check string `json:"-"`
+	// Probe takes the place of the tone once, for media.ProbeLength, when the tone has come
+	// back: it measures the way there and back, and what becomes of the sound.
+	Probe bool `json:"-"`
 	// Confirm says that whoever asked has confirmed the number, where a rewriting
 	// rule asks for that.
 	Confirm bool `json:"confirm,omitempty"`

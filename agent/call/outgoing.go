@@ -60,6 +60,9 @@ func (c *call) dial(d Dial, target sip.Uri) {
 	if d.ToneHz > 0 {
 		source = media.Tone{Hz: d.ToneHz, LevelDBm0: toneLevel}
 	}
+	if d.ToneHz > 0 && d.Probe {
+		source = media.Probe{Hz: d.ToneHz, LevelDBm0: toneLevel, BesideHz: MarkerHz}
+	}
 	c.audio = c.newAudio(source)
 	if d.Check != "" {
 		c.rec.Check, c.audio.config.Listen = d.Check, checkTones

@@ -13,6 +13,16 @@ type Quality struct {
 	By   string   `json:"by,omitempty"`
 }
 
+// Probe is what became of a known sound that a check sent once, and that came back: it went both ways, and so both are in it.
+type Probe struct {
+	// MouthToEarMs is how long sound takes one way: the mean of both.
+	MouthToEarMs float64 `json:"mouthToEarMs"`
+	// SegmentalSNRDB is how far what differs is below what was sent, 0 to 35.
+	SegmentalSNRDB float64 `json:"segmentalSnrDb"`
+	// SpectralDistanceDB is the log-spectral distance of what was sent and what was heard.
+	SpectralDistanceDB float64 `json:"spectralDistanceDb"`
+}
+
 // Arrival is how well the audio of one direction arrives. Percentages are of the packets that were due since the beginning.
 type Arrival struct {
 	// Packets that arrived; of the direction sent, those that left.

@@ -44,6 +44,30 @@ func TestTheRecordTellsHowAudioArrives(t *testing.T) {
 	}
 }
 
+// A check that probes sends a probe, and its record tells what came back of it.
+func TestAProbeIsSentWhereItIsAskedFor(t *testing.T) {
+	for says, c := range map[string]struct {
+		dial call.Dial
+		want media.Source
+	}{
+		"a check that probes": {call.Dial{Check: "run", ToneHz: call.CheckToneHz, Probe: true}, media.Probe{Hz: call.CheckToneHz, LevelDBm0: -10, BesideHz: call.MarkerHz}},
+		"one that does not":   {call.Dial{Check: "run", ToneHz: call.CheckToneHz}, media.Tone{Hz: call.CheckToneHz, LevelDBm0: -10}},
+		"a silent call":       {call.Dial{Probe: true}, media.Silence{}},
+	} {
+		simulate(t, nil, func(b *bench) {
+			b.talk(c.dial)
+			if got := b.session().has().source; got != c.want {
+				b.t.Errorf("%s: %+v is sent", says, got)
+			}
+			b.session().measured(media.Stats{Probe: &media.Probed{MouthToEarMs: 61.5, SegmentalSNR: 26, SpectralDistance: 1.5}})
+			got, err := json.Marshal(b.record().Probe)
+			if err != nil || string(got) != `{"mouthToEarMs":61.5,"segmentalSnrDb":26,"spectralDistanceDb":1.5}` {
+				b.t.Errorf("%s: the record tells %s (%v)", says, got, err)
+			}
+		})
+	}
+}
+
 // Both sides ask for VoIP metrics, where the other side knows of them.
 func TestVoIPMetricsAreNegotiated(t *testing.T) {
 	const asks = "a=rtcp-xr:voip-metrics"

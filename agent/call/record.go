@@ -115,6 +115,8 @@ type Record struct {
 	MOS *float64 `json:"mos,omitempty"`
 	// Quality in both directions; absent before anything was measured.
 	Quality *Quality `json:"quality,omitempty"`
+	// Probe of a check; absent until it has come back.
+	Probe *Probe `json:"probe,omitempty"`
 	// Trouble there was with what is heard of the other side: one-way (nothing came for
 	// nearly two seconds), silence (packets came, and nothing was heard in them for nearly
 	// three), clipping.

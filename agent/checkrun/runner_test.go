@@ -240,19 +240,25 @@ func TestVerdictsOfCalls(t *testing.T) {
 }
 
 func TestARunTellsWhatItMeasured(t *testing.T) {
-	simulate(t, echo(250*time.Millisecond, nil), func(t *testing.T, r *Runner, p *fakePhone) {
+	probed := func(r *call.Record) {
+		r.Probe = &call.Probe{MouthToEarMs: 61.5, SegmentalSNRDB: 26.1, SpectralDistanceDB: 1.7}
+	}
+	simulate(t, echo(250*time.Millisecond, probed), func(t *testing.T, r *Runner, p *fakePhone) {
 		r.Update([]Delivered{every(60)})
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		got := p.last()
 		run := got.Runs[0]
+		if *run.MouthToEarMs != 61.5 || *run.SegmentalSNRDB != 26.1 || *run.SpectralDistanceDB != 1.7 {
+			t.Errorf("of the probe it tells %+v", run)
+		}
 		if *run.SetupMs != 250 || *run.MOS != 4.4 || *run.LossPercent != 0 || *run.JitterMs != 1 || *run.FirstPacketMs != 20 || run.Code != 200 || run.Seconds != 5.25 {
 			t.Errorf("got %+v", run)
 		}
 		if got.Counts.Pass != 1 || got.Line != "alice" || got.Hash != "60" || got.NextAt.Sub(run.StartedAt) != time.Minute {
 			t.Errorf("got %+v", got)
 		}
-		if d := p.first(); d.Seconds != 5 || d.ToneHz != call.CheckToneHz || d.Check == "" || d.To != "sip:bob@pbx.test" {
+		if d := p.first(); d.Seconds != 5 || d.ToneHz != call.CheckToneHz || d.Check == "" || !d.Probe || d.To != "sip:bob@pbx.test" {
 			t.Errorf("dialled %+v", d)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/softphone-operator/softphone-operator/agent/call"
 	"github.com/softphone-operator/softphone-operator/agent/control"
+	"github.com/softphone-operator/softphone-operator/agent/media"
 	"github.com/softphone-operator/softphone-operator/check"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
@@ -47,7 +48,7 @@ func (r *Runner) try(ctx context.Context, d Delivered, run string) (result deliv
 	records, done := r.await(run)
 	defer done()
 	id, err := r.opts.Phone.Dial(ctx, d.Check.From, call.Dial{
-		To: d.Check.To, Seconds: int(d.Check.Duration() / time.Second), ToneHz: call.CheckToneHz, Check: run,
+		To: d.Check.To, Seconds: int(d.Check.Duration() / time.Second), ToneHz: call.CheckToneHz, Check: run, Probe: d.Check.Probes(),
 	})
 	if err != nil {
 		return judged(d.Check, refused(err), call.Record{}), ctx.Err() == nil
@@ -170,6 +171,12 @@ func measure(c check.Check, r call.Record) check.Measured {
 		m.LossPercent = &percent
 	}
 	m.SentLoss, m.JitterMs, m.MOS, m.FirstPacketMs = r.RTP.SentLossPercent, r.RTP.JitterMs, r.MOS, float(r.FirstPacketMs)
+	if c.Probes() {
+		m.Probed = media.ProbeLength
+	}
+	if p := r.Probe; p != nil {
+		m.MouthToEarMs, m.SegmentalSNRDB, m.SpectralDistanceDB = &p.MouthToEarMs, &p.SegmentalSNRDB, &p.SpectralDistanceDB
+	}
 	m.Sound, m.Stalled = r.SoundSeconds > 0, time.Duration(r.StalledMs)*time.Millisecond
 	for _, t := range r.Tones {
 		switch heard := time.Duration(t.Seconds * float64(time.Second)); t.FrequencyHz {
@@ -207,6 +214,7 @@ func judged(c check.Check, m check.Measured, r call.Record) delivery.CheckRun {
 		Result: v.Result, Reason: v.Reason, Message: v.Message, CallID: r.CallID, Code: m.Code,
 		RingMs: m.RingMs, SetupMs: m.AnswerMs, FirstPacketMs: m.FirstPacketMs,
 		MOS: m.MOS, LossPercent: m.LossPercent, SentLossPercent: m.SentLoss, JitterMs: m.JitterMs,
+		MouthToEarMs: m.MouthToEarMs, SegmentalSNRDB: m.SegmentalSNRDB, SpectralDistanceDB: m.SpectralDistanceDB,
 	}
 }
 

@@ -88,6 +88,9 @@ func aligned(section, heard []int16, expected int) int {
 		return dot / (norm * math.Sqrt(power))
 	}
 	best, likeness := expected, max(alike(expected)*leastBetter, leastAlike)
+	if likeness >= 1 {
+		return expected // none is better
+	}
 	for at := expected - mostDrift; at <= expected+mostDrift; at++ {
 		if a := alike(at); a > likeness {
 			best, likeness = at, a

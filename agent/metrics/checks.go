@@ -144,5 +144,8 @@ func checkGauges(desc func(name, help string, labels ...string) *prometheus.Desc
 		last("softphone_check_mos", "E-model MOS (ITU-T G.107) in the last run; absent when nothing was measured.", func(r delivery.CheckRun) *float64 { return r.MOS }, 1),
 		last("softphone_check_loss_ratio", "Part of the packets lost on the way here in the last run.", func(r delivery.CheckRun) *float64 { return r.LossPercent }, 100),
 		last("softphone_check_jitter_seconds", "Interarrival jitter in the last run.", func(r delivery.CheckRun) *float64 { return r.JitterMs }, 1000),
+		last("softphone_check_mouth_to_ear_seconds", "How long sound took one way in the last run, the mean of both ways.", func(r delivery.CheckRun) *float64 { return r.MouthToEarMs }, 1000),
+		last("softphone_check_segmental_snr_decibels", "How far what differed between what was sent and what came back was below it in the last run; 0 to 35.", func(r delivery.CheckRun) *float64 { return r.SegmentalSNRDB }, 1),
+		last("softphone_check_spectral_distance_decibels", "Log-spectral distance of what was sent and what came back in the last run.", func(r delivery.CheckRun) *float64 { return r.SpectralDistanceDB }, 1),
 	}
 }

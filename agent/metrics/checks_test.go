@@ -16,6 +16,7 @@ func checkReport(at time.Time) delivery.CheckReport {
 		Runs: []delivery.CheckRun{{
 			StartedAt: at, Seconds: 5.5, Result: check.Pass, Reason: check.Passed, RingMs: ptr(20.0), SetupMs: ptr(150.0), FirstPacketMs: ptr(10.0),
 			MOS: ptr(4.3), LossPercent: ptr(2.0), JitterMs: ptr(3.0),
+			MouthToEarMs: ptr(62.5), SegmentalSNRDB: ptr(26.1), SpectralDistanceDB: ptr(1.7),
 		}},
 	}
 }
@@ -34,6 +35,9 @@ func TestChecksShowTheirVerdict(t *testing.T) {
 		"softphone_check_last_success_timestamp_seconds{" + who + "}":      "2000",
 		"softphone_check_setup_seconds{" + who + "}":                       "0.15",
 		"softphone_check_mos{" + who + "}":                                 "4.3",
+		"softphone_check_mouth_to_ear_seconds{" + who + "}":                "0.0625",
+		"softphone_check_segmental_snr_decibels{" + who + "}":              "26.1",
+		"softphone_check_spectral_distance_decibels{" + who + "}":          "1.7",
 		"softphone_check_loss_ratio{" + who + "}":                          "0.02",
 		"softphone_check_runs_total{" + who + `,verdict="pass"}`:           "3",
 		"softphone_check_runs_total{" + who + `,verdict="fail"}`:           "0",

@@ -135,6 +135,11 @@ type CheckExpectations struct {
 	// JitterMs of packets (RFC 3550), at most.
 	// +optional
 	JitterMs *MillisecondBounds `json:"jitterMs,omitempty"`
+
+	// MouthToEarMs is how long sound may take one way, the mean of both ways. It is measured in calls of 5 seconds and more with
+	// audio in both directions.
+	// +optional
+	MouthToEarMs *MillisecondBounds `json:"mouthToEarMs,omitempty"`
 }
 
 // MillisecondBounds warn or fail what takes longer.
@@ -284,6 +289,18 @@ type CheckRun struct {
 	// Jitter of the packets that came.
 	// +optional
 	Jitter *metav1.Duration `json:"jitter,omitempty"`
+
+	// MouthToEar is how long sound takes one way, the mean of both ways.
+	// +optional
+	MouthToEar *metav1.Duration `json:"mouthToEar,omitempty"`
+
+	// SegmentalSNR says how far what differs between the sound that was sent and the one that came back is below it, in dB: 0 to 35.
+	// +optional
+	SegmentalSNR *Decimal `json:"segmentalSNR,omitempty"`
+
+	// SpectralDistance is the log-spectral distance of the two, in dB.
+	// +optional
+	SpectralDistance *Decimal `json:"spectralDistance,omitempty"`
 
 	// CallID is the SIP Call-ID, to find the call in others' logs.
 	// +optional

@@ -60,6 +60,7 @@ func expectations(e v1.CheckExpectations) check.Expect {
 		MOS:            check.AtLeast(decimals(e.MOS)),
 		LossPercent:    decimals(e.LossPercent),
 		JitterMs:       milliseconds(e.JitterMs),
+		MouthToEarMs:   milliseconds(e.MouthToEarMs),
 	}
 }
 
