@@ -55,6 +55,28 @@ func TestACheckProbesTheWay(t *testing.T) {
 	bothTell(t, answering, good.CallID)
 }
 
+// TestLinphoneTellsHowItHearsUs: linphone asks for VoIP metrics in its offer, and sends its own where the answer asks for them.
+func TestLinphoneTellsHowItHearsUs(t *testing.T) {
+	t.Parallel()
+	a, p, ctx := withLinphone(t, `{"version":1,"drainSeconds":1}`, []string{"alice"}, map[string]string{"alice": autoAnswer})
+	_, ours := talks(ctx, t, a, p, "alice")
+	var got struct {
+		Quality struct {
+			By   string
+			Sent *struct{ LossPercent, DiscardPercent, BurstPercent, BufferMs, JitterMs, R, MOSLQ *float64 }
+		}
+	}
+	lookEvery(t, 200*time.Millisecond, "linphone tells", func() (bool, string) {
+		_, body := a.request("GET", "/calls/"+ours.ID, "")
+		must(t, json.Unmarshal(body, &got))
+		return got.Quality.By == "rtcp-xr", string(body)
+	})
+	if s := got.Quality.Sent; s.LossPercent == nil || s.DiscardPercent == nil || s.BurstPercent == nil || s.BufferMs == nil || s.JitterMs == nil {
+		t.Errorf("it tells %s", pretty(s))
+	}
+	outcome(t, "linphone", "it tells %s by RTCP XR", pretty(got.Quality.Sent))
+}
+
 // bothTell wants the called side's record to have what the caller told of it by VoIP metrics.
 func bothTell(t *testing.T, s *softphone, callID string) {
 	t.Helper()
