@@ -93,10 +93,11 @@ test-unit: deps-build kube ## Every package's own tests; the controllers' run ag
 test-race: deps-build ## The agent's tests under the race detector.
 	CGO_ENABLED=1 $(GOTEST) -race ./agent/... ./account/... ./delivery/...
 
-# The account document is everybody's input, be it typed, fetched or imported.
+# The account document is everybody's input, be it typed, fetched or imported; what comes over the network is anybody's.
 .PHONY: test-fuzz
-test-fuzz: ## The fuzz targets of everything that reads an account: 10 s each, in a drill 10 minutes.
+test-fuzz: deps-build ## Every fuzz target: those of what reads an account for 10 s each, in a drill 10 minutes; the others 4 s, in a drill a minute.
 	hack/fuzz.sh $(if $(filter long,$(DRILL)),10m,10s) account controllers/render cmd/kubectl-softphone
+	hack/fuzz.sh $(if $(filter long,$(DRILL)),1m,4s) agent check delivery
 
 # What runs beside each other there mostly waits, hence more of it than there are cores.
 .PHONY: test-interop

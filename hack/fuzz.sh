@@ -8,7 +8,11 @@ shift
 
 one() { # TIME FOLDER TARGET
   local out code=0
-  out=$(go test "./$2" -run '^$' -fuzz "^$3\$" -fuzztime "$1" -parallel 1 2>&1 </dev/null) || code=$?
+  out=$(go test "./$2" -run '^$' -fuzz "^$3\$" -fuzztime "$1" -timeout 0 -parallel 1 2>&1 </dev/null) || code=$?
+  # The end of the time may reach a worker amid an input, and is then taken for a failure (golang/go#75804): there is no failing input.
+  if [ $code -ne 0 ] && grep -q 'context deadline exceeded' <<<"$out" && ! grep -q -e 'Failing input' -e panic <<<"$out"; then
+    code=0
+  fi
   # The last progress line tells how much was tried.
   [ $code -eq 0 ] && out=$(grep -E '^fuzz: elapsed' <<<"$out" | tail -1)
   printf -- '--- %s: %s %s\n%s\n' "$([ $code -eq 0 ] && echo PASS || echo FAIL)" "$2" "$3" "$out"
