@@ -32,6 +32,7 @@ type audio struct {
 	pending bool             // local is an offer without an answer
 	agreed  sdp.Negotiated
 	held    held // as agreed
+	seeking bool // the path was lost, and another is looked for
 	started bool
 
 	impossible error // the protection that the line requires cannot be had

@@ -120,7 +120,7 @@ func (b *bench) openMedia(c media.Config) (call.Media, error) {
 	if !c.Local.IsValid() {
 		return nil, errors.New("no local address")
 	}
-	m := &fakeMedia{local: netip.AddrPortFrom(c.Local, uint16(20000+2*len(b.audio)))}
+	m := &fakeMedia{onPath: c.OnPath, local: netip.AddrPortFrom(c.Local, uint16(20000+2*len(b.audio)))}
 	b.audio = append(b.audio, m)
 	return m, nil
 }
@@ -200,6 +200,7 @@ func (b *bench) wantState(want call.State) {
 
 type fakeMedia struct {
 	restarts int
+	onPath   func(string, error)
 	local    netip.AddrPort
 	onDTMF   func(rune)
 	mu       sync.Mutex
@@ -309,7 +310,6 @@ func (m *fakeMedia) Stats() media.Stats {
 
 func (m *fakeMedia) Answered() {}
 
-// Reach is as the mode says: relayed or not at all with turnAlways, else at a public address.
 func (m *fakeMedia) RestartICE() (*sdp.ICE, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -317,8 +317,14 @@ func (m *fakeMedia) RestartICE() (*sdp.ICE, error) {
 	return &sdp.ICE{Ufrag: fmt.Sprintf("again%d", m.restarts), Pwd: "0123456789abcdefghijkl"}, nil
 }
 
+// Reach is as the mode says: relayed or not at all with turnAlways, by ICE, else at a public address.
 func (m *fakeMedia) Reach(_ context.Context, n media.NAT) (media.Reach, error) {
 	switch {
+	case n.Mode == media.NATICE:
+		r := media.Reach{RTP: m.local, RTCP: netip.AddrPortFrom(m.local.Addr(), m.local.Port()+1), Via: "ice"}
+		host, _, err := sdp.ParseCandidate(fmt.Sprintf("1 1 UDP 2130706431 %s %d typ host", m.local.Addr(), m.local.Port()))
+		r.ICE = &sdp.ICE{Ufrag: "first", Pwd: "0123456789abcdefghijkl", Candidates: []sdp.Candidate{host}}
+		return r, err
 	case n.Mode != media.NATTURNAlways:
 		return media.Reach{RTP: netip.MustParseAddrPort("198.51.100.7:40000"), RTCP: netip.MustParseAddrPort("198.51.100.7:40007"), Via: "stun", Why: "seen"}, nil
 	case n.Username == "":

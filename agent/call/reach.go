@@ -65,12 +65,47 @@ func (a *audio) announce(r media.Reach) {
 func (c *call) path(via string, err error) {
 	switch {
 	case c.rec.State == Ended:
-	case err != nil:
-		c.hangup(goodbye{End: End{Code: 503, Reason: clip(err.Error()), By: Network}, header: reasonHeader(503, "no path for media")})
-	default:
-		c.rec.NAT = via
+	case err == nil:
+		c.rec.NAT, c.audio.seeking = via, false
 		c.changed()
+	case c.rec.State == Established && c.leaving == nil && c.audio.agreed.ICE != nil && !c.audio.seeking:
+		c.seek(err)
+	default:
+		c.pathless(err)
 	}
+}
+
+// seek looks for another path once the one in use is lost: a further ICE session, which our offer begins (RFC 8445 §9). A NAT that
+// has forgotten us, or a side that has moved, costs a gap then and not the call.
+func (c *call) seek(why error) {
+	c.audio.seeking = true
+	c.note("ICE restarts: " + clip(why.Error()))
+	c.apply(&change{
+		what:     "find another path for the audio",
+		offer:    restartOffer,
+		needless: func() bool { return !c.audio.seeking }, // the other side was faster
+		done: func(err error) {
+			if err != nil && c.rec.State != Ended {
+				c.pathless(fmt.Errorf("%w (no restart: %w)", why, err))
+			}
+		},
+	})
+}
+
+// pathless ends a call whose audio reaches nobody.
+func (c *call) pathless(why error) {
+	c.hangup(goodbye{End: End{Code: 503, Reason: clip(why.Error()), By: Network}, header: reasonHeader(503, "no path for media")})
+}
+
+// restartOffer offers what was described last, with a further ICE session.
+func restartOffer(a *audio) []byte {
+	a.origin = a.origin.Next()
+	a.pending = true
+	if own, err := a.session.RestartICE(); err == nil { // else it is closed, and the call about to end
+		a.caps.ICE = own
+		a.local = sdp.Restart(a.local, own, a.origin)
+	}
+	return a.local.Marshal()
 }
 
 // restart follows the other side into a further ICE session, which its offer begins with other credentials.

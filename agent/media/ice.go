@@ -286,6 +286,8 @@ func (s *Session) lost(c *checking) {
 	why := fmt.Errorf("%w: no pair of candidates works", ErrNoPath)
 	if s.ice.to.IsValid() {
 		why = fmt.Errorf("%w: %s does not confirm any more that it wants our audio (RFC 7675)", ErrNoPath, s.ice.to)
+		s.ice.to = netip.AddrPort{} // "MUST cease transmission" (§5.1), until a restart finds another
+		s.latch.signal(s.ice.to)
 	}
 	s.tellPath("", why)
 }

@@ -209,6 +209,11 @@ func TestConsentThatIsNotRenewed(t *testing.T) {
 		if got := a.via(); !strings.Contains(got, "does not confirm any more") || !strings.Contains(got, bob) {
 			t.Errorf("after 40 s it says %q", got)
 		}
+		before := a.Stats().Sent
+		time.Sleep(2 * time.Second)
+		if more := a.Stats().Sent - before; more > 0 {
+			t.Errorf("%d packets were sent to who does not want them", more)
+		}
 	})
 }
 
@@ -259,6 +264,47 @@ func TestICERestarts(t *testing.T) {
 		synctest.Wait()
 		if st, there := a.Stats(), moved.Stats(); st.Received-before < 200 || there.Received < 200 || a.via() != "ice host/host, ice host/host" || moved.via() != "ice host/host" {
 			t.Errorf("%+v and %+v; by %q and %q", st, there, a.via(), moved.via())
+		}
+	})
+}
+
+// A NAT that has forgotten both of us: consent expires, and a restart finds the way by which we are seen now.
+func TestARestartFindsAnotherWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		a, b := openICE(t, n, alice, NAT{}), openICE(t, n, bob, NAT{})
+		ours, theirs := exchange(t, a, b, asIs)
+		start(t, b.Session, theirs, Tone{Hz: 700, LevelDBm0: -10})
+		start(t, a.Session, ours, Tone{Hz: 1004, LevelDBm0: -10})
+		time.Sleep(2 * time.Second)
+		n.mu.Lock()
+		n.impair = func(_, _ netip.AddrPort, b []byte) []time.Duration { return nil }
+		n.mu.Unlock()
+		time.Sleep(40 * time.Second)
+		for _, x := range []*side{a, b} {
+			if got := x.via(); !strings.Contains(got, "does not confirm any more") {
+				t.Fatalf("after 40 s of outage: %q", got)
+			}
+		}
+		n.mu.Lock()
+		n.impair, n.translate = nil, coneNAT(false) // alice is behind it now
+		n.mu.Unlock()
+		for _, x := range []*side{a, b} {
+			own, err := x.RestartICE()
+			if err != nil {
+				t.Fatal(err)
+			}
+			x.caps.ICE = own
+		}
+		ours, theirs = exchange(t, a, b, asIs)
+		if err := errors.Join(b.Update(theirs, Tone{Hz: 700, LevelDBm0: -10}), a.Update(ours, Tone{Hz: 1004, LevelDBm0: -10})); err != nil {
+			t.Fatal(err)
+		}
+		before, there := a.Stats().Received, b.Stats().Received
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if a.Stats().Received-before < 200 || b.Stats().Received-there < 200 || !strings.HasSuffix(b.via(), "ice host/prflx") {
+			t.Errorf("%d and %d packets more; by %q and %q", a.Stats().Received-before, b.Stats().Received-there, a.via(), b.via())
 		}
 	})
 }

@@ -18,3 +18,17 @@ func Redirect(previous *Description, dir Direction, o Origin) *Description {
 	}
 	return &d
 }
+
+// Restart is a description of ours offered again with the credentials and candidates of a further ICE session (RFC 8839 §4.4.1.1.1):
+// nothing else changes.
+func Restart(previous *Description, own *ICE, o Origin) *Description {
+	d := *previous
+	d.Origin, d.Media = o, slices.Clone(previous.Media)
+	if i := d.audio(); i >= 0 {
+		m := &d.Media[i]
+		m.Attributes = append(slices.DeleteFunc(slices.Clone(m.Attributes), func(a Attribute) bool {
+			return slices.Contains([]string{keyUfrag, keyPwd, keyCandidate}, strings.ToLower(a.Key))
+		}), own.attributes()...)
+	}
+	return &d
+}
