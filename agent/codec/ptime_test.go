@@ -10,6 +10,7 @@ func TestEveryCodecFillsEveryPacketTime(t *testing.T) {
 		8:          {10, 20, 30, 40, 60},
 		9:          {10, 20, 30, 40, 60},
 		3:          {20, 20, 20, 40, 60},
+		g729Number: {10, 20, 30, 40, 60},
 		ilbcNumber: {20, 20, 30, 40, 60}, // frames of 30 ms where they fill it, else of 20 (RFC 3952 §5)
 		opusNumber: {10, 20, 20, 40, 60}, // a packet has frames of one length, and none is 30 ms long (RFC 6716 §2.1.4, §3.2)
 	}

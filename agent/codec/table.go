@@ -31,7 +31,8 @@ var specs = [...]Spec{
 		encoder: encoding(newGSMEncoder), decoder: decoding(newGSMDecoder)},
 	{Number: 9, Format: Format{Name: "G722", PT: 9, Clock: 8000, Channels: 1}, Rate: g722Rate, Impairment: g722Impairment, Offered: true,
 		encoder: encoding(newG722Encoder), decoder: decoding(newG722Decoder)},
-	{Number: 18, Format: Format{Name: "G729", PT: 18, Clock: 8000, Channels: 1}, Rate: 8000},
+	{Number: g729Number, Format: Format{Name: "G729", PT: 18, Clock: 8000, Channels: 1}, Rate: g729Rate, FrameMs: 10, Impairment: g729Impairment, Offered: true,
+		encoder: encoding(newG729Encoder), decoder: decoding(newG729Decoder)},
 	{Number: 102, Format: Format{Name: "iLBC", PT: 102, Clock: 8000, Channels: 1}, Rate: ilbcRate, Impairment: ilbcImpairment, Offered: true,
 		encoder: newILBCEncoder, decoder: decoding(newILBCDecoder)},
 	{Number: 103, Format: Format{Name: "opus", PT: 103, Clock: opusClock, Channels: 2}, Rate: 16000, Impairment: opusImpairment, Offered: opusOffered,
@@ -106,6 +107,8 @@ func (f Format) with(o Options) Format {
 	switch s, _ := Find(f); {
 	case s.Number == opusNumber:
 		f.Opus, f.Params = o.Opus.orDefault(), o.Opus.Params()
+	case s.Number == g729Number:
+		f.Params = "annexb=no" // nothing said would mean yes (RFC 4856 §2.1.9)
 	case s.Number == ilbcNumber && (o.PTime <= 0 || o.PTime%30 != 0):
 		f.Params = "mode=20"
 	case s.Number == ilbcNumber:

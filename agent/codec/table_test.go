@@ -15,12 +15,12 @@ func TestFormatsFollowTheAccountsOrder(t *testing.T) {
 		order []int
 		want  []string
 	}{
-		"the account's order is kept":                   {[]int{8, 0}, []string{"PCMA/8000", "PCMU/8000"}},
-		"what is no audio codec is left out":            {[]int{34, 0, 9, 3, 8, 99}, []string{"PCMU/8000", "G722/8000", "GSM/8000", "PCMA/8000"}},
-		"numbers nobody knows are left out":             {[]int{34, 0}, []string{"PCMU/8000"}},
-		"a repeated number counts once":                 {[]int{0, 8, 0}, []string{"PCMU/8000", "PCMA/8000"}},
-		"an order of codecs not spoken yet offers none": {[]int{18}, nil},
-		"an empty order offers none":                    {nil, nil},
+		"the account's order is kept":        {[]int{8, 0}, []string{"PCMA/8000", "PCMU/8000"}},
+		"what is no audio codec is left out": {[]int{34, 0, 9, 3, 8, 99}, []string{"PCMU/8000", "G722/8000", "GSM/8000", "PCMA/8000"}},
+		"numbers nobody knows are left out":  {[]int{34, 0}, []string{"PCMU/8000"}},
+		"a repeated number counts once":      {[]int{0, 8, 0}, []string{"PCMU/8000", "PCMA/8000"}},
+		"the thrifty one may stand alone":    {[]int{18}, []string{"G729/8000"}},
+		"an empty order offers none":         {nil, nil},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {

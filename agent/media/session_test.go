@@ -371,7 +371,7 @@ func TestMisuseIsAnError(t *testing.T) {
 		t.Errorf("digits before the start: %v", err)
 	}
 	unspoken := agreed(bob)
-	unspoken.Codec = codec.Format{Name: "G729", PT: 18, Clock: 8000}
+	unspoken.Codec = codec.Format{Name: "speex", PT: 97, Clock: 8000}
 	if err := s.Start(unspoken, nil); !errors.Is(err, codec.ErrNotOffered) {
 		t.Errorf("a codec nobody speaks: %v", err)
 	}

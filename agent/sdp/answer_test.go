@@ -219,7 +219,7 @@ func TestWhoseCodecOrderWins(t *testing.T) {
 			}
 			c := caps()
 			c.Codecs, c.HonorTheirs = nil, row.honor
-			for _, number := range row.order { // G729 whether it is spoken yet or not
+			for _, number := range row.order {
 				spec, _ := codec.Lookup(number)
 				c.Codecs = append(c.Codecs, spec.Format)
 			}
