@@ -26,12 +26,7 @@ func readBindings(res *sip.Response, o own, asked time.Duration) (granted time.D
 	if d, ok := secondsOf(res, "Expires"); ok {
 		granted = d
 	}
-	var ours []*sip.ContactHeader
-	for _, h := range res.GetHeaders("Contact") {
-		if c, ok := h.(*sip.ContactHeader); ok && !c.Address.Wildcard && o.owns(c) {
-			ours = append(ours, c)
-		}
-	}
+	ours := o.all(res)
 	mine, certain := o.pick(ours)
 	if mine == nil {
 		// A registrar that lists nothing, or rewrites what it lists beyond
@@ -51,6 +46,22 @@ func readBindings(res *sip.Response, o own, asked time.Duration) (granted time.D
 		}
 	}
 	return granted, leftovers
+}
+
+// all bindings that are ours in the list of a 200.
+func (o own) all(res *sip.Response) (ours []*sip.ContactHeader) {
+	for _, h := range res.GetHeaders("Contact") {
+		if c, ok := h.(*sip.ContactHeader); ok && !c.Address.Wildcard && o.owns(c) {
+			ours = append(ours, c)
+		}
+	}
+	return ours
+}
+
+// listed says that the binding with our own URI is in the list of a 200, for certain.
+func (o own) listed(res *sip.Response) bool {
+	mine, certain := o.pick(o.all(res))
+	return mine != nil && certain
 }
 
 // owns: same instance, or an rinstance of ours, in either slot.

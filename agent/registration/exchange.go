@@ -37,10 +37,14 @@ type exchange struct {
 
 // job of an exchange.
 type job struct {
-	ask   time.Duration // register for that long; 0 = un-register
-	leave string        // our contact to un-register; "" = what we would register
-	clear []string      // un-register these instead
+	ask    time.Duration // register for that long; 0 = un-register
+	leave  string        // our contact to un-register; "" = what we would register
+	clear  []string      // un-register these instead
+	insist bool          // un-register by instance and reg-id, too
 }
+
+// leaves says whether the job un-registers our own contact.
+func (j job) leaves() bool { return j.ask == 0 && len(j.clear) == 0 }
 
 // resolveTimeout bounds a name lookup.
 const resolveTimeout = 10 * time.Second
@@ -120,7 +124,7 @@ func (x *exchange) applicant(server ua.Candidate, j job) applicant {
 		a.proved = x.registration.provedAt()
 	}
 	switch {
-	case known && j.ask == 0 && len(j.clear) == 0:
+	case known && j.leaves():
 		a.urgency = parting
 	case known:
 		a.urgency = proven
@@ -148,6 +152,12 @@ func (x *exchange) attempt(ctx context.Context, server ua.Candidate, j job) (o *
 		x.at = netip.AddrPortFrom(local, uint16(x.ep.Port()))
 	}
 	res, why, err := x.send(ctx, pass, server, j)
+	if err == nil && x.stays(res, j) {
+		if err = pass.again(ctx); err == nil {
+			j.insist = true
+			res, why, err = x.send(ctx, pass, server, j)
+		}
+	}
 	switch {
 	case err != nil:
 		return failure(err, x.cfg, server.String()), true
@@ -168,9 +178,30 @@ func (x *exchange) attempt(ctx context.Context, server ua.Candidate, j job) (o *
 	return o, next
 }
 
-// contacts are the Contact values the job's REGISTER carries.
+// contact is the URI that a job is about.
+func (x *exchange) contact(j job) sip.Uri {
+	if j.leave != "" {
+		var was sip.Uri
+		if err := sip.ParseUri(j.leave, &was); err == nil {
+			return was
+		}
+	}
+	return contactURI(x.cfg, x.at)
+}
+
+// stays says that a registrar which was asked to forget our URI lists it still, as it
+// tells bindings apart by instance and reg-id alone (RFC 5626 §6).
+func (x *exchange) stays(res *sip.Response, j job) bool {
+	if !j.leaves() || j.insist || x.plain || x.cfg.Instance == "" || !res.IsSuccess() {
+		return false
+	}
+	return own{uri: x.contact(j), instance: x.cfg.Instance, rinstance: x.cfg.RInstance, public: publicAddress(res)}.listed(res)
+}
+
+// contacts are the Contact values the job's REGISTER carries. Un-registering names the
+// URI alone at first: a successor of ours is the same instance, and a registrar that
+// goes by that would forget the successor's binding.
 func (x *exchange) contacts(j job) []string {
-	uri := contactURI(x.cfg, x.at)
 	if len(j.clear) > 0 {
 		values := make([]string, len(j.clear))
 		for i, c := range j.clear {
@@ -178,11 +209,9 @@ func (x *exchange) contacts(j job) []string {
 		}
 		return values
 	}
-	if j.leave != "" {
-		var was sip.Uri
-		if err := sip.ParseUri(j.leave, &was); err == nil {
-			uri = was
-		}
+	uri := x.contact(j)
+	if j.leaves() && !j.insist {
+		return []string{"<" + uri.String() + ">;expires=0"}
 	}
 	return []string{contactValue(x.cfg, uri, j.ask, x.plain)}
 }
@@ -208,7 +237,7 @@ func (x *exchange) success(res *sip.Response, j job) *outcome {
 // send sends a REGISTER, whose turn it is, and answers its challenges. why says
 // what kept it from answering the challenge of the response it gives.
 func (x *exchange) send(ctx context.Context, leave *pass, server ua.Candidate, j job) (res *sip.Response, why, err error) {
-	req := buildRegister(x.cfg, x.registration.tag, x.registration.nextSerial(), x.contacts(j), j.ask, x.plain)
+	req := buildRegister(x.cfg, x.registration.tag, x.registration.nextSerial(), x.contacts(j), j.ask, x.plain || j.ask == 0 && !j.insist)
 	server.Via = x.via()
 	server.Aim(req)
 	session := x.cfg.credentials().Session(x.nonces)

@@ -34,6 +34,7 @@ type registrar struct {
 	headers   []string
 	says      []string // in every 200
 	lacking   bool     // a proxy before it does not know flows
+	strict    bool     // goes by instance and reg-id, never by the URI alone
 	restless  bool     // the NAT before it shows another port each time
 	public    string   // rewrites Via's received and rport
 	bindings  map[string]map[string]binding
@@ -165,6 +166,9 @@ func (g *registrar) save(req *sip.Request) *sip.Response {
 		old, known := g.bindings[aor][uri]
 		if known && old.callID == req.CallID().Value() && req.CSeq().SeqNo <= old.cseq {
 			return g.respond(req, 500, "CSeq out of order")
+		}
+		if expires == 0 && g.strict && !strings.Contains(value, "reg-id=") {
+			continue
 		}
 		if expires == 0 {
 			delete(g.bindings[aor], uri)

@@ -177,11 +177,47 @@ func TestAProxyThatKnowsNoFlows(t *testing.T) {
 				asked = append(asked, fmt.Sprint(supported(req), " ", strings.Contains(contact, "reg-id="), " ", strings.Contains(contact, "+sip.instance=")))
 			}
 		}
-		want := []string{"path, outbound true true", "path false true", "path false true", "path false true"}
+		want := []string{"path, outbound true true", "path false true", "path false true", "path false false"}
 		if !slices.Equal(asked, want) {
 			t.Errorf("asked %q\nwant  %q", asked, want)
 		}
 	})
+}
+
+// Who leaves names its URI alone, since a successor may be bound as the same instance by now; a registrar that does not know the
+// binding by that is asked again, by what it goes by.
+func TestWhoLeavesSparesASuccessor(t *testing.T) {
+	for says, c := range map[string]struct {
+		strict bool
+		want   []string
+	}{
+		"a registrar that goes by the URI":      {false, []string{"path false"}},
+		"a registrar that goes by the instance": {true, []string{"path false", "path, outbound true"}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t)
+			b.g.strict = c.strict
+			b.start()
+			b.want(delivery.Registered, "", "200 OK")
+			before := len(b.g.received())
+			b.stop()
+			b.want(delivery.Disabled, "", "200 OK")
+			var asked []string
+			for _, req := range b.g.received()[before:] {
+				contact := req.GetHeader("Contact").Value()
+				named := strings.Contains(contact, "+sip.instance=") && strings.Contains(contact, "reg-id=")
+				if !strings.HasPrefix(contact, "<"+contact1+">") || !strings.HasSuffix(contact, ";expires=0") {
+					t.Errorf("%s: it says %s", says, contact)
+				}
+				if req.GetHeader("Authorization") != nil {
+					asked = append(asked, fmt.Sprint(supported(req), " ", named))
+				}
+			}
+			if got := b.g.bound("alice"); len(got) > 0 || !slices.Equal(asked, c.want) {
+				t.Errorf("%s: asked %q, want %q; bound %q", says, asked, c.want, got)
+			}
+		})
+	}
 }
 
 // A flow is kept alive though the account does not ask for it, at the pace the
