@@ -234,8 +234,9 @@ func TestWhoseCodecOrderWins(t *testing.T) {
 	}
 }
 
-// GSM comes in frames of 20 ms: packets hold whole ones, whatever is asked for.
+// GSM comes in frames of 20 ms, iLBC in such of 20 or 30: packets hold whole ones, whatever is asked for or forced.
 func TestPacketsHoldWholeFrames(t *testing.T) {
+	const ilbc = "a=rtpmap:102 iLBC/8000\r\n"
 	rows := map[string]struct {
 		format     string
 		attributes string
@@ -250,11 +251,15 @@ func TestPacketsHoldWholeFrames(t *testing.T) {
 		"GSM, the cellular default of 30 ms": {"3", "", 30, false, 20},
 		"GSM, 50 ms forced":                  {"3", "a=ptime:20\r\n", 50, true, 40},
 		"G.722 as asked":                     {"9", "a=ptime:30\r\n", 20, false, 30},
+		"iLBC of 30 ms, 20 ms forced":        {"102", ilbc + "a=fmtp:102 mode=30\r\na=ptime:30\r\n", 20, true, 30},
+		"iLBC of 30 ms, 40 ms forced":        {"102", ilbc + "a=fmtp:102 mode=30\r\na=ptime:30\r\n", 40, true, 30},
+		"iLBC of 30 ms, 60 ms forced":        {"102", ilbc + "a=ptime:30\r\n", 60, true, 60},
+		"iLBC of 20 ms, asked for 60 ms":     {"102", ilbc + "a=fmtp:102 mode=20\r\na=ptime:60\r\n", 20, false, 60},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			c := caps()
-			c.Codecs, c.PTime, c.ForcePTime = codec.Formats([]int{0, 3, 9}, codec.Options{}), row.own, row.force
+			c.Codecs, c.PTime, c.ForcePTime = codec.Formats([]int{0, 3, 9, 102}, codec.Options{PTime: row.own}), row.own, row.force
 			body := "v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4000 RTP/AVP " + row.format + "\r\n" + row.attributes
 			theirs, err := Parse([]byte(body))
 			if err != nil {
