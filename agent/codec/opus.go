@@ -116,17 +116,6 @@ func opusPacketTime(ms int) int {
 	return best
 }
 
-// opusRate is the sampling rate of the PCM on our side for a bandwidth.
-func opusRate(bandwidth int) int {
-	switch {
-	case bandwidth <= 8000:
-		return 8000
-	case bandwidth <= 16000:
-		return 16000
-	}
-	return 48000
-}
-
 // opusSamples is how many samples at a rate a packet holds, by its first bytes (RFC 6716 §3.1, §3.2); 0 when it is none.
 func opusSamples(packet []byte, rate int) int {
 	if len(packet) == 0 {

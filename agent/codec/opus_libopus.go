@@ -163,3 +163,14 @@ func (d *opusDecoder) Conceal(dst []int16, n int) []int16 {
 	}
 	return dst
 }
+
+// opusRate is the sampling rate of the PCM on our side for a bandwidth.
+func opusRate(bandwidth int) int {
+	switch {
+	case bandwidth <= 8000:
+		return 8000
+	case bandwidth <= 16000:
+		return 16000
+	}
+	return 48000
+}

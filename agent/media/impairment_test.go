@@ -246,7 +246,6 @@ func TestTheBufferAdapts(t *testing.T) {
 			return []time.Duration{40*time.Millisecond + time.Duration(jitter*rng.Float64()*1e6)}
 		}
 		a, _ := call(t, n)
-		discarded := uint64(0)
 		for _, phase := range []struct{ jitter, least, most float64 }{{0, 25, 45}, {80, 65, 140}, {0, 25, 60}} {
 			n.mu.Lock()
 			jitter = phase.jitter
@@ -259,7 +258,7 @@ func TestTheBufferAdapts(t *testing.T) {
 			if got := value(st.BufferMs); !(got >= phase.least && got <= phase.most) {
 				t.Errorf("jitter of %.0f ms: a buffer of %.0f ms, want %.0f to %.0f", phase.jitter, got, phase.least, phase.most)
 			}
-			if discarded = st.Discarded - before; discarded > 12 {
+			if discarded := st.Discarded - before; discarded > 12 {
 				t.Errorf("jitter of %.0f ms: %d of 2500 packets were thrown away", phase.jitter, discarded)
 			}
 		}
