@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/softphone-operator/softphone-operator/agent/codec"
+	"github.com/softphone-operator/softphone-operator/test/peer/linphone"
 )
 
 // bcg729Program is a program around Debian's libbcg729, another G.729 with Annexes A and B. Its plain streams are frames of 10 bytes; in
@@ -124,3 +126,53 @@ func g729Stream(t *testing.T, stream []byte, every int) (marked []byte, pcm []in
 }
 
 func square(v int16) float64 { return float64(v) * float64(v) }
+
+// TestWhoseG729Wins is the account document's own example with linphone: codecs 0,18 are offered to an account whose codecOrder is 0,18
+// and codecOrder3G 18,0. On Wi-Fi theirs is honoured, on a cellular network ours is kept.
+func TestWhoseG729Wins(t *testing.T) {
+	t.Parallel()
+	for sentence, c := range map[string]struct {
+		network string
+		offers  []string
+		want    string
+	}{
+		"0,18 on Wi-Fi":              {"wifi", []string{"PCMU/8000", "G729/8000"}, "PCMU/8000"},
+		"18,0 on Wi-Fi":              {"wifi", []string{"G729/8000", "PCMU/8000"}, "G729/8000"},
+		"0,18 on a cellular network": {"cellular", []string{"PCMU/8000", "G729/8000"}, "G729/8000"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			agentJSON := fmt.Sprintf(`{"version":1,"drainSeconds":1,"network":{"type":%q}}`, c.network)
+			account := autoAnswer + "<codecOrder>0,18</codecOrder><codecOrder3G>18,0</codecOrder3G>"
+			a, p, ctx := withLinphoneOf(t, linphone.Config{Codecs: c.offers}, agentJSON, []string{"alice"}, map[string]string{"alice": account})
+			theirs, call := talks(ctx, t, a, p, "alice")
+			must(t, p.Hangup(theirs))
+			end := a.awaitCall(call.ID, "is over", ended)
+			if end.Codec != c.want {
+				t.Errorf("%s is spoken, want %s", end.Codec, c.want)
+			}
+			outcome(t, "linphone", "offers %s: %s, heard %s", sentence, end.Codec, heard(end))
+		})
+	}
+}
+
+// TestG729AcrossLinphone: alice, in G.729, and carol, in µ-law, hear each other in linphone's conference: it decodes what we encode, and we
+// what it encodes.
+func TestG729AcrossLinphone(t *testing.T) {
+	t.Parallel()
+	orders := map[string]string{"alice": "<codecOrder>18</codecOrder>", "carol": "<codecOrder>0</codecOrder>"}
+	a, p, ctx := withLinphoneOf(t, linphone.Config{Codecs: []string{"PCMU/8000", "G729/8000"}, AutoAnswer: true}, `{"version":1,"drainSeconds":1}`, []string{"alice", "carol"}, orders)
+	calls, theirs := make(map[string]string), ""
+	for _, user := range []string{"alice", "carol"} {
+		calls[user] = a.dial(fmt.Sprintf(`{"line":%q,"to":"lin","toneHz":%d}`, user, map[string]int{"alice": 440, "carol": 852}[user]))
+		next, err := p.AwaitOther(ctx, "StreamsRunning", theirs)
+		must(t, err)
+		must(t, p.Confer(ctx, next))
+		theirs = next
+	}
+	alice := a.awaitCall(calls["alice"], "hears carol", hears(852))
+	carol := a.awaitCall(calls["carol"], "hears alice", hears(440))
+	if alice.Codec != "G729/8000" || carol.Codec != "PCMU/8000" {
+		t.Errorf("alice speaks %s, carol %s", alice.Codec, carol.Codec)
+	}
+	outcome(t, "linphone", "its conference: carol, in %s, heard alice's %s; alice, in %s, heard carol's %s", carol.Codec, heard(carol), alice.Codec, heard(alice))
+}

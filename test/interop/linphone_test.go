@@ -12,10 +12,17 @@ import (
 // withLinphone runs lines of an agent beside a registered linphone, lin, that sends 700 Hz.
 func withLinphone(t *testing.T, agentJSON string, users []string, more map[string]string) (*softphone, *linphone.Program, context.Context) {
 	t.Helper()
+	return withLinphoneOf(t, linphone.Config{}, agentJSON, users, more)
+}
+
+// withLinphoneOf is withLinphone with a linphone of its own kind.
+func withLinphoneOf(t *testing.T, lin linphone.Config, agentJSON string, users []string, more map[string]string) (*softphone, *linphone.Program, context.Context) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	t.Cleanup(cancel)
 	a, _, host := lines(t, agentJSON, users, more, "lin")
-	return a, linphone.ForTest(t, linphone.Config{ToneHz: 700, User: "lin", Host: host, Password: "secret-lin"}), ctx
+	lin.ToneHz, lin.User, lin.Host, lin.Password = 700, "lin", host, "secret-lin"
+	return a, linphone.ForTest(t, lin), ctx
 }
 
 // talks has linphone call a line, which echoes, and waits until its tone is heard.
@@ -32,12 +39,8 @@ func talks(ctx context.Context, t *testing.T, a *softphone, p *linphone.Program,
 // plays has linphone send its tone in the call it was sent to.
 func plays(ctx context.Context, t *testing.T, p *linphone.Program, but string) {
 	t.Helper()
-	next := but
-	for next == but {
-		id, err := p.Await(ctx, "StreamsRunning")
-		must(t, err)
-		next = id
-	}
+	next, err := p.AwaitOther(ctx, "StreamsRunning", but)
+	must(t, err)
 	must(t, p.Play(next))
 }
 

@@ -28,6 +28,8 @@ type Config struct {
 	User, Host, Password string
 	// AutoAnswer takes every call at once.
 	AutoAnswer bool
+	// Codecs it speaks, "name/clock", preferred first; none: its own choice.
+	Codecs []string
 }
 
 // Program is a running linphone.
@@ -72,7 +74,8 @@ func Start(ctx context.Context, c Config) (*Program, error) {
 		return nil, err
 	}
 	rc := filepath.Join(c.Dir, "linphonerc")
-	if err := os.WriteFile(rc, fmt.Appendf(nil, configText, port, c.User, port+2, port+1+rtpPorts), 0o600); err != nil {
+	text := fmt.Appendf(nil, configText, port, c.User, port+2, port+1+rtpPorts)
+	if err := os.WriteFile(rc, append(text, codecsText(c.Codecs)...), 0o600); err != nil {
 		return nil, err
 	}
 	if err := tone.WriteWAV(filepath.Join(c.Dir, "tone.wav"), tone.Sine(c.ToneHz, toneLength)); err != nil {
@@ -100,6 +103,19 @@ func Start(ctx context.Context, c Config) (*Program, error) {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
+}
+
+// codecsText has it speak these codecs. Those that its configuration does not name are off, but for Opus.
+func codecsText(codecs []string) (text string) {
+	if len(codecs) == 0 {
+		return ""
+	}
+	const section = "[audio_codec_%d]\nmime=%s\nrate=%s\nchannels=%d\nenabled=%d\n"
+	for i, codec := range codecs {
+		name, clock, _ := strings.Cut(codec, "/")
+		text += fmt.Sprintf(section, i, name, clock, 1, 1)
+	}
+	return text + fmt.Sprintf(section, len(codecs), "opus", "48000", 2, 0)
 }
 
 // Address to call it at without a registrar.
@@ -197,6 +213,14 @@ func (p *Program) Await(ctx context.Context, state string) (id string, err error
 	return id, err
 }
 
+// AwaitOther is Await for another call than one.
+func (p *Program) AwaitOther(ctx context.Context, state, but string) (id string, err error) {
+	for id = but; id == but && err == nil; {
+		id, err = p.Await(ctx, state)
+	}
+	return id, err
+}
+
 // Play sends the tone in a call.
 func (p *Program) Play(id string) error {
 	_, err := p.Command("incall-player-start " + filepath.Join(p.dir, "tone.wav") + " " + id)
@@ -217,6 +241,11 @@ func (p *Program) Pause(id string) error { return p.do("call-pause", id) }
 
 // Resume takes a call up again that was held.
 func (p *Program) Resume(id string) error { return p.do("call-resume", id) }
+
+// Confer joins a call to those that hear each other. It says no while the call is being changed, which joining the first of them does.
+func (p *Program) Confer(ctx context.Context, id string) error {
+	return p.until(ctx, "confers", func() (bool, error) { return p.do("conference add", id) == nil, nil })
+}
 
 // Hangup ends a call.
 func (p *Program) Hangup(id string) error { return p.do("terminate", id) }
