@@ -21,6 +21,8 @@ type Page struct {
 	File string
 	// Title, Intro before the table and Notes after it, as Markdown.
 	Title, Intro, Notes string
+	// Columns of figures; none = one of them. Figures of several columns are put together by Across.
+	Columns []string
 
 	mu   sync.Mutex
 	rows []row
@@ -29,8 +31,17 @@ type Page struct {
 // row of the table.
 type row struct{ what, figure, when string }
 
+// Across puts the figures of several columns together.
+func Across(figures ...string) string { return strings.Join(figures, " | ") }
+
 // heading of the table; a page that has another is written anew.
-const heading = "| what | figure | measured |\n|---|---|---|\n"
+func (p *Page) heading() string {
+	columns := p.Columns
+	if len(columns) == 0 {
+		columns = []string{"figure"}
+	}
+	return fmt.Sprintf("| what | %s | measured |\n|%s\n", Across(columns...), strings.Repeat("---|", len(columns)+2))
+}
 
 // TB is the part of testing.TB that Measured uses.
 type TB interface {
@@ -67,28 +78,28 @@ func (p *Page) Write() error {
 	if len(p.rows) == 0 {
 		return nil
 	}
-	fmt.Printf("\n%s", table(p.rows))
+	fmt.Printf("\n%s", p.table(p.rows))
 	if *directory == "" {
 		return nil
 	}
 	path := filepath.Join(*directory, p.File)
-	known, err := readRows(path)
+	known, err := p.readRows(path)
 	if err != nil {
 		return fmt.Errorf("page of figures: %w", err)
 	}
 	for _, r := range p.rows {
 		known = replace(known, r)
 	}
-	page := fmt.Sprintf("# %s\n\n%s\n\nMachine: %s. Written by `make drill`.\n\n%s", p.Title, p.Intro, machine(), table(known))
+	page := fmt.Sprintf("# %s\n\n%s\n\nMachine: %s. Written by `make drill`.\n\n%s", p.Title, p.Intro, machine(), p.table(known))
 	if p.Notes != "" {
 		page += "\n" + strings.TrimSpace(p.Notes) + "\n"
 	}
 	return os.WriteFile(path, []byte(page), 0o644)
 }
 
-func table(rows []row) string {
+func (p *Page) table(rows []row) string {
 	var b strings.Builder
-	b.WriteString(heading)
+	b.WriteString(p.heading())
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", r.what, r.figure, r.when)
 	}
@@ -96,7 +107,7 @@ func table(rows []row) string {
 }
 
 // readRows gives the table of a page as it is; none when there is no such page.
-func readRows(path string) ([]row, error) {
+func (p *Page) readRows(path string) ([]row, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -104,17 +115,18 @@ func readRows(path string) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, rest, found := strings.Cut(string(raw), heading)
+	_, rest, found := strings.Cut(string(raw), p.heading())
 	if !found {
 		return nil, nil
 	}
 	var rows []row
 	for line := range strings.Lines(rest) {
 		cells := strings.Split(strings.TrimSpace(line), " | ")
-		if len(cells) != 3 {
+		last := len(cells) - 1
+		if last != max(len(p.Columns), 1)+1 {
 			break
 		}
-		rows = append(rows, row{strings.TrimPrefix(cells[0], "| "), cells[1], strings.TrimSuffix(cells[2], " |")})
+		rows = append(rows, row{strings.TrimPrefix(cells[0], "| "), Across(cells[1:last]...), strings.TrimSuffix(cells[last], " |")})
 	}
 	return rows, nil
 }

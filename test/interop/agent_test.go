@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/softphone-operator/softphone-operator/test/peer/home"
 	"github.com/softphone-operator/softphone-operator/test/peer/process"
 )
 
@@ -31,6 +32,8 @@ type softphone struct {
 	url      string
 	sip      uint16
 	args     []string
+	home     *home.Home
+	client   *http.Client
 }
 
 // options of a softphone.
@@ -39,12 +42,13 @@ type options struct {
 	args  []string          // beside the usual
 	state string            // "" = its own
 	sip   uint16            // 0 = a free port
+	home  *home.Home        // behind a NAT; nil = beside the peers
 }
 
 // startAgent runs an agent for the test. It ends with the test.
 func startAgent(t testing.TB, o options) *softphone {
 	t.Helper()
-	s := &softphone{t: t, accounts: t.TempDir(), state: o.state, sip: o.sip, args: o.args}
+	s := &softphone{t: t, accounts: t.TempDir(), state: o.state, sip: o.sip, args: o.args, home: o.home, client: http.DefaultClient}
 	if s.state == "" {
 		s.state = t.TempDir()
 	}
@@ -78,7 +82,13 @@ func (s *softphone) start() {
 		"--accounts", s.accounts, "--state", s.state, "--name", "interop", "--listen", "127.0.0.1:0",
 		"--sip", fmt.Sprintf("127.0.0.1:%d", s.sip), "--log-level", "debug",
 	}, s.args...)
-	p, err := process.Start(process.Config{Program: program, Package: "none: it is built here", Args: args, LogFile: log})
+	executable := program
+	if s.home != nil {
+		args = append(args, "--sip", fmt.Sprintf("%s:%d", s.home.Inside(), s.sip))
+		executable, args = s.home.Command(program, args...)
+		s.client = &http.Client{Transport: &http.Transport{DialContext: s.home.DialContext}}
+	}
+	p, err := process.Start(process.Config{Program: executable, Package: "none: it is built here", Args: args, LogFile: log})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -158,6 +168,7 @@ type record struct {
 	Transfer             *transferStatus
 	ReferredBy, Replaces string
 	Hold, Held, CallID   string
+	Trouble              []string
 	SessionTimer         *sessionTimer
 }
 
@@ -181,7 +192,7 @@ func (s *softphone) request(method, path, body string) (int, []byte) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := s.client.Do(req)
 	if err != nil {
 		s.t.Fatalf("%s %s: %v\n%s", method, path, err, s.Tail(3000))
 	}

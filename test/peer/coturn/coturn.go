@@ -1,4 +1,4 @@
-// Package coturn runs Debian's coturn for tests: a STUN and TURN server with one user, on the loopback address.
+// Package coturn runs Debian's coturn for tests: a STUN and TURN server with one user.
 package coturn
 
 import (
@@ -26,6 +26,9 @@ type Config struct {
 	Transports []string
 	// CertFile and KeyFile for tls.
 	CertFile, KeyFile string
+	// Addrs it has; none = the loopback address. With a second one it tells who asks where to ask again, so that a NAT can be known
+	// for a symmetric one (RFC 5780).
+	Addrs []netip.Addr
 }
 
 // Server is a running coturn.
@@ -45,7 +48,10 @@ func Start(tb process.TB, c Config) *Server {
 		tb.Fatalf("coturn: %v", err)
 	}
 	dir := tb.TempDir()
-	s := &Server{addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port), relay: port + 2}
+	if len(c.Addrs) == 0 {
+		c.Addrs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+	}
+	s := &Server{addr: netip.AddrPortFrom(c.Addrs[0], port), relay: port + 2}
 	path := filepath.Join(dir, "turnserver.conf")
 	if err := os.WriteFile(path, []byte(c.text(s, dir)), 0o600); err != nil {
 		tb.Fatalf("coturn: %v", err)
@@ -77,10 +83,13 @@ func (c Config) text(s *Server, dir string) string {
 		plain, secure = secure, plain
 	}
 	lines := []string{
-		"listening-ip=127.0.0.1", "relay-ip=127.0.0.1", fmt.Sprintf("listening-port=%d", plain), fmt.Sprintf("tls-listening-port=%d", secure),
+		fmt.Sprintf("relay-ip=%s", s.addr.Addr()), fmt.Sprintf("listening-port=%d", plain), fmt.Sprintf("tls-listening-port=%d", secure),
 		fmt.Sprintf("min-port=%d", s.relay), fmt.Sprintf("max-port=%d", s.relay+relayPorts-1), "fingerprint", "lt-cred-mech", "realm=carrier.test",
 		"user=" + User + ":" + Password, "allow-loopback-peers", "cli-password=x", "no-cli", "no-multicast-peers", "log-file=stdout", "no-dtls",
 		"pidfile=" + filepath.Join(dir, "pid"), "userdb=" + filepath.Join(dir, "userdb"),
+	}
+	for _, a := range c.Addrs {
+		lines = append(lines, fmt.Sprintf("listening-ip=%s", a))
 	}
 	if len(c.Transports) > 0 && !has("udp") {
 		lines = append(lines, "no-udp")
@@ -107,7 +116,7 @@ func (s *Server) await(tb process.TB) {
 			_ = conn.Close()
 			return
 		}
-		if strings.Contains(s.Log(), fmt.Sprintf("IPv4. UDP listener opened on: 127.0.0.1:%d", s.addr.Port())) {
+		if strings.Contains(s.Log(), fmt.Sprintf("IPv4. UDP listener opened on: %s", s.addr)) {
 			return
 		}
 		select {
