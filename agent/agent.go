@@ -15,6 +15,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/agent/provisioning"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
 	"github.com/softphone-operator/softphone-operator/agent/report"
+	"github.com/softphone-operator/softphone-operator/agent/soundfile"
 	"github.com/softphone-operator/softphone-operator/agent/trace"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 	"github.com/softphone-operator/softphone-operator/delivery"
@@ -119,7 +120,7 @@ func open(o Options) (*supervisor, error) {
 	registrars := first.Agent.Registrar.Defaults()
 	s.env = &environment{
 		gate: registration.NewGate(registrars), qualifier: registration.NewQualifier(endpoint, qualifyEvery(registrars), o.Log),
-		checks: s.checks, sockets: s.sockets, hub: s.hub, metrics: s.metrics, ids: ids, inFlight: transactionLife, log: o.Log,
+		checks: s.checks, sockets: s.sockets, hub: s.hub, metrics: s.metrics, ids: ids, prompts: soundfile.NewLibrary(o.Prompts), inFlight: transactionLife, log: o.Log,
 		hashKey: func() []byte { return *s.hashKey.Load() }, find: s.find,
 	}
 	s.setOverall(func(all *overall) {

@@ -177,6 +177,8 @@ func (in *incarnation) callOptions(l *line) call.Options {
 		Transfers:    t.settings.transfers,
 		Budget:       &l.budget,
 		NoAnswer:     time.Duration(t.settings.noAnswerSeconds) * time.Second,
+		Play:         t.Row.Play,
+		Files:        l.env.prompts.Samples,
 		NAT:          natOf(t, in.socket),
 		OnChange:     l.onCall,
 		OnText:       func(t call.Text) { l.env.metrics.TextMessage(l.name, string(t.Direction), t.Code) },

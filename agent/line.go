@@ -15,6 +15,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/agent/metrics"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
 	"github.com/softphone-operator/softphone-operator/agent/report"
+	"github.com/softphone-operator/softphone-operator/agent/soundfile"
 	"github.com/softphone-operator/softphone-operator/delivery"
 )
 
@@ -35,6 +36,7 @@ type environment struct {
 	find      func(account string) *line
 	checks    *checkrun.Runner
 	reaches   reaches
+	prompts   *soundfile.Library
 	inFlight  time.Duration // transactionLife; tests are shorter
 	expiry    expiryLog
 	log       *slog.Logger

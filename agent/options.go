@@ -18,6 +18,8 @@ type Options struct {
 	// State is a directory that outlives the process: identities and the SIP
 	// port are kept there. "" = they are derived, or new each time.
 	State string
+	// Prompts is the directory of audio files (WAV, CAF) that call tones name; "" = none.
+	Prompts string
 	// Name of the agent; "" = the one in agent.json, else the host's name.
 	Name string
 	// Version of the program, for reports.

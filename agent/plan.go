@@ -116,6 +116,7 @@ func compare(from, to *target) (action, []string) {
 	differs(a.Suspended != b.Suspended, "suspended", reregister)
 	differs(a.Trunk != b.Trunk, "trunk", restart)
 	differs(a.Flow != b.Flow, "flow", live)
+	differs(a.Play != b.Play, "play", live)
 	s, t := from.settings, to.settings
 	differs(s.incomingMode != t.incomingMode, "incomingCallMode", reregister)
 	differs((s.network.Type == delivery.NoNetwork) != (t.network.Type == delivery.NoNetwork), "network", reregister)

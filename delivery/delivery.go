@@ -20,6 +20,8 @@ package delivery
 import (
 	"fmt"
 	"strings"
+
+	"github.com/softphone-operator/softphone-operator/account/tone"
 )
 
 // Names of the files in an agent's directory.
@@ -146,6 +148,9 @@ type Line struct {
 	Instance string `json:"instance,omitempty"`
 	// Flow names the call flow the line answers with; absent = echo.
 	Flow string `json:"flow,omitempty"`
+	// Play is the call tone an answered call hears (package tone), over the files of the
+	// agent's prompts directory: "periodic(wav(music.caf))"; absent = its own echo.
+	Play string `json:"play,omitempty"`
 	// Suspended lines un-register and stay idle.
 	Suspended bool `json:"suspended,omitempty"`
 	// Trunk lines do not register: their server knows them by address. Calls
@@ -252,6 +257,11 @@ func (l Line) validate() error {
 	case "", Active, Draining, Gone:
 	default:
 		return fmt.Errorf("state: %q is not one of active, draining, gone", l.State)
+	}
+	if l.Play != "" {
+		if _, err := tone.Parse(l.Play); err != nil {
+			return fmt.Errorf("play: %w", err)
+		}
 	}
 	if l.Instance != "" && !strings.HasPrefix(l.Instance, "urn:uuid:") {
 		return fmt.Errorf("instance: %q is not a urn:uuid", l.Instance)

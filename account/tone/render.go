@@ -15,7 +15,10 @@ type Files func(identifier string, rate int) ([]int16, error)
 var ErrNoFiles = errors.New("there are no files to play")
 
 // A Player turns a tone into samples. It is not safe for concurrent use.
-type Player struct{ source source }
+type Player struct {
+	source source
+	mixed  []float64
+}
 
 // Play prepares a tone at a rate, in samples a second. Files are read here, so
 // that playing itself cannot fail. Without a tone, or with one that has no
@@ -40,7 +43,11 @@ func (p *Player) Read(samples []int16) (int, error) {
 	if len(samples) == 0 {
 		return 0, nil
 	}
-	mixed := make([]float64, len(samples))
+	if len(p.mixed) < len(samples) {
+		p.mixed = make([]float64, len(samples))
+	}
+	mixed := p.mixed[:len(samples)]
+	clear(mixed)
 	n := p.source.add(mixed)
 	for i, v := range mixed[:n] {
 		samples[i] = int16(math.Round(max(-32768, min(32767, v))))

@@ -63,6 +63,9 @@ func (s *Set) Dial(ctx context.Context, d Dial) (id string, err error) {
 	if d.Placement.Outcome != treatment.Placed {
 		return s.notDialled(d), nil
 	}
+	if d.prompt, err = s.options().prompt(d.Play); err != nil {
+		return "", fmt.Errorf("%w: play: %w", ErrBadValue, err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	target, err := s.opts.target(d)

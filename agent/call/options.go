@@ -9,6 +9,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/softphone-operator/softphone-operator/account"
+	"github.com/softphone-operator/softphone-operator/account/tone"
 	"github.com/softphone-operator/softphone-operator/agent/media"
 	"github.com/softphone-operator/softphone-operator/agent/sdp"
 	"github.com/softphone-operator/softphone-operator/agent/treatment"
@@ -100,6 +101,10 @@ type Options struct {
 	Servers func() []netip.AddrPort
 	// Dial places calls for who may send the line's elsewhere (Transfers); nil = Set.Dial.
 	Dial func(ctx context.Context, d Dial) (id string, err error)
+	// Play is the call tone that answered calls send (package tone); "" = they are echoed. Files
+	// gives the audio files that tones name; nil = there are none.
+	Play  string
+	Files tone.Files
 	// NAT gives the servers that help to be reached from elsewhere; nil = none, and
 	// calls announce their own address. With an error it gives what it found all the same.
 	NAT func(ctx context.Context) (media.NAT, error)
@@ -129,6 +134,9 @@ type Dial struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	// ToneHz is the tone to send; 0 = silence.
 	ToneHz float64 `json:"toneHz,omitempty"`
+	// Play is a call tone to send instead (package tone): wav(greeting.wav) once,
+	// periodic(wav(music.caf)) over and over. Its files are those of the prompts directory.
+	Play string `json:"play,omitempty"`
 	// Check is the run of a check that the call is made for; "" = none. A line of
 	// ours that answers learns it by CheckHeader.
 	Check string `json:"-"`
@@ -146,5 +154,6 @@ type Dial struct {
 	// Placement is what was decided on the call already (Set.Route); nil = nothing.
 	Placement *treatment.Placement `json:"-"`
 
-	errand *errand // what it is placed for; nil = whoever asked of this agent
+	prompt media.Source // of Play; nil = there is none
+	errand *errand      // what it is placed for; nil = whoever asked of this agent
 }

@@ -60,6 +60,9 @@ func (c *call) dial(d Dial, target sip.Uri) {
 	if d.ToneHz > 0 {
 		source = media.Tone{Hz: d.ToneHz, LevelDBm0: toneLevel}
 	}
+	if d.prompt != nil {
+		source = d.prompt
+	}
 	if d.ToneHz > 0 && d.Probe {
 		source = media.Probe{Hz: d.ToneHz, LevelDBm0: toneLevel, BesideHz: MarkerHz}
 	}

@@ -216,11 +216,11 @@ func (c *call) takePlace() {
 	})
 }
 
-// incomingSource is what an incoming call sends: what it hears, unless it goes on
-// where another call was.
+// incomingSource is what an incoming call sends: what the line plays, else what it
+// hears, unless it goes on where another call was.
 func (c *call) incomingSource() (media.Source, []float64) {
 	if c.heir == nil {
-		return media.Echo{}, nil
+		return c.answering(), nil
 	}
 	return c.heir.source, c.heir.listen
 }

@@ -171,6 +171,9 @@ func (d Dial) validate() error {
 	if !(d.ToneHz >= 0 && d.ToneHz <= 20000) {
 		return fmt.Errorf("%w: toneHz %v", ErrBadValue, d.ToneHz)
 	}
+	if d.ToneHz > 0 && d.Play != "" {
+		return fmt.Errorf("%w: toneHz and play: one of them can be sent", ErrBadValue)
+	}
 	return nil
 }
 

@@ -6,7 +6,7 @@ import "math"
 // levels of a μ-law stream are 0.03 dB off.
 const fullScaleDBm0 = 3.14
 
-// Source says what a session sends: Silence, Echo, MarkedEcho, Tone or Probe. Sources are compared with == when a session is updated, and must be
+// Source says what a session sends: Silence, Echo, MarkedEcho, Tone, Probe or Prompt. Sources are compared with == when a session is updated, and must be
 // comparable.
 type Source interface {
 	// Open makes the running source for PCM at rate Hz.

@@ -68,6 +68,7 @@ func parse(args []string, stderr io.Writer) (o agent.Options, showVersion bool, 
 	flags.StringVar(&o.Report, "report", "", "`address:port` of the report (TLS; report.crt, report.key and report.token in the accounts directory)")
 	flags.StringVar(&o.TLSCA, "tls-ca", "", "PEM `file` of authorities that SIP servers' certificates may be signed by, beside the system's; ca.crt, client.crt and client.key in the accounts directory serve as well")
 	flags.StringVar(&o.State, "state", "", "`directory` kept from run to run: identities, SIP port")
+	flags.StringVar(&o.Prompts, "prompts", "", "`directory` of the audio files (WAV, CAF) that are played into calls")
 	flags.StringVar(&o.Name, "name", "", "`name` of the agent; the SIP port follows from it (default: agent.json's, else the host's)")
 	network := flags.String("network", "", "`type` of network the lines are on: wifi, cellular or none (default: agent.json's, else wifi)")
 	sip := flags.String("sip", "", "`address:port` of the SIP socket; port 0 follows from the name (default 0.0.0.0:0)")

@@ -14,13 +14,13 @@ func TestFlags(t *testing.T) {
 	o, _, err := parse([]string{
 		"--accounts", "/etc/softphone/lines", "--listen", ":8080", "--report", ":8443", "--control", "127.0.0.1:8081",
 		"--state", "/var/lib/softphone", "--name", "default-0", "--network", "cellular", "--sip", "10.0.0.1:5070", "--control-token-file", "/t",
-		"--resolver", "192.0.2.53:53", "--resolver", "[2001:db8::53]:5353",
+		"--prompts", "/prompts", "--resolver", "192.0.2.53:53", "--resolver", "[2001:db8::53]:5353",
 	}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if o.Accounts != "/etc/softphone/lines" || o.Listen != ":8080" || o.Report != ":8443" || o.Control != "127.0.0.1:8081" || o.State != "/var/lib/softphone" ||
-		o.Name != "default-0" || o.Network != delivery.Cellular || o.SIP.String() != "10.0.0.1:5070" || o.ControlTokenFile != "/t" || o.Log == nil ||
+		o.Name != "default-0" || o.Network != delivery.Cellular || o.SIP.String() != "10.0.0.1:5070" || o.ControlTokenFile != "/t" || o.Prompts != "/prompts" || o.Log == nil ||
 		fmt.Sprint(o.Resolvers) != "[192.0.2.53:53 [2001:db8::53]:5353]" {
 		t.Errorf("%+v", o)
 	}
