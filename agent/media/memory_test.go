@@ -157,7 +157,7 @@ func agreed(peer string) sdp.Negotiated {
 }
 
 // audioCodecs are the numbers of those whose RTP clock is 8000.
-var audioCodecs = []int{0, 8, 9, 3, 102}
+var audioCodecs = []int{0, 8, 9, 3, 102, 18}
 
 // spoken is a negotiation like agreed, of a codec to send and others that may be heard.
 func spoken(peer string, sends int, hears ...int) sdp.Negotiated {
