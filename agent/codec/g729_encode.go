@@ -9,8 +9,8 @@ import (
 // for is in floating point.
 type g729Encoder struct {
 	high     biquad
-	speech   [g729Window240]float64 // the newest 40 samples are looked ahead
-	cosines  [g729Order]float64     // of the last spectrum that was found
+	speech   [g729Span]float64  // the newest 40 samples are looked ahead
+	cosines  [g729Order]float64 // of the last spectrum that was found
 	spectrum g729Spectrum
 	sent     g729Lines // cosines of the last spectrum, quantized
 	gains    g729Gains
@@ -25,10 +25,10 @@ type g729Encoder struct {
 }
 
 const (
-	g729Window240 = 240 // samples of speech that a spectrum is made of
-	g729Ahead     = 40
-	g729Now       = g729Window240 - g729Ahead - g729Samples // where the frame begins
-	g729Weight    = 0.75                                    // of the perceptual filter (Annex A, §A.3.3)
+	g729Span   = 240 // samples of speech that a spectrum is made of
+	g729Ahead  = 40
+	g729Now    = g729Span - g729Ahead - g729Samples // where the frame begins
+	g729Weight = 0.75                               // of the perceptual filter (Annex A, §A.3.3)
 )
 
 func newG729Encoder() Encoder {
@@ -50,7 +50,7 @@ func (e *g729Encoder) Encode(dst []byte, pcm []int16) ([]byte, error) {
 	for ; len(pcm) > 0; pcm = pcm[g729Samples:] {
 		copy(e.speech[:], e.speech[g729Samples:])
 		for i, v := range pcm[:g729Samples] {
-			e.speech[g729Window240-g729Samples+i] = e.high.next(float64(v))
+			e.speech[g729Span-g729Samples+i] = e.high.next(float64(v))
 		}
 		e.encode()
 		dst = e.frame.appendTo(dst)
@@ -100,7 +100,7 @@ func (a *g729Filter) float() (out lpc) {
 // g729Shape is the window of §3.2.1, and g729Fade what its correlations are multiplied by: 60 Hz wider, and a floor of noise.
 var g729Shape, g729Fade = g729Windows()
 
-func g729Windows() (shape [g729Window240]float64, fade [g729Order + 1]float64) {
+func g729Windows() (shape [g729Span]float64, fade [g729Order + 1]float64) {
 	for n := range shape {
 		shape[n] = 0.54 - 0.46*math.Cos(2*math.Pi*float64(n)/399)
 		if n >= 200 {
@@ -116,7 +116,7 @@ func g729Windows() (shape [g729Window240]float64, fade [g729Order + 1]float64) {
 
 // analyse is the frame's line spectral frequencies, in radians; of a frame at the brink of stability, the last frame's.
 func (e *g729Encoder) analyse() (lines [g729Order]float64) {
-	var x [g729Window240]float64
+	var x [g729Span]float64
 	for i, v := range e.speech {
 		x[i] = v * g729Shape[i]
 	}
@@ -142,12 +142,9 @@ func (e *g729Encoder) analyse() (lines [g729Order]float64) {
 
 // listen filters a subframe of speech: by A(z), and by what makes the open-loop search hear its pitch (§A.3.4).
 func (e *g729Encoder) listen(i int, short, wide *lpc) {
-	var slow [g729Order + 2]float64 // 1/(A(z/γ)·(1-0.7z⁻¹)); its last coefficient is left out, as the recommendation does
-	for k := range wide {
-		slow[k] = wide[k]
-		if k > 0 {
-			slow[k] -= 0.7 * wide[k-1]
-		}
+	slow := *wide // 1/(A(z/γ)·(1-0.7z⁻¹)), the last coefficient left out, as the recommendation does
+	for k := 1; k < len(slow); k++ {
+		slow[k] -= 0.7 * wide[k-1]
 	}
 	for n := i * g729Sub; n < (i+1)*g729Sub; n++ {
 		sum := 0.0
