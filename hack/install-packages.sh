@@ -6,7 +6,7 @@ set -euo pipefail
 declare -A groups=(
   [build]="gcc libc6-dev libopus-dev"
   [cluster]="containerd runc containernetworking-plugins iptables iproute2 conntrack util-linux dnsmasq-base kamailio ca-certificates"
-  [peers]="kamailio kamailio-extra-modules kamailio-outbound-modules kamailio-presence-modules kamailio-tls-modules sip-tester sipsak baresip-core linphone-cli tshark tcpdump prometheus ffmpeg libgsm-tools libbcg729-0 espeak-ng coturn iproute2 nftables conntrack util-linux"
+  [peers]="kamailio kamailio-extra-modules kamailio-outbound-modules kamailio-presence-modules kamailio-tls-modules sip-tester sipsak baresip-core linphone-cli tshark tcpdump prometheus ffmpeg libgsm-tools libbcg729-0 espeak-ng coturn iproute2 nftables conntrack util-linux rtpengine-daemon"
 )
 
 missing=()

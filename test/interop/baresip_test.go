@@ -112,32 +112,6 @@ func TestWhoseCodecListWins(t *testing.T) {
 	}
 }
 
-func TestWeCallBaresip(t *testing.T) {
-	t.Parallel()
-	all := []string{"PCMU/8000", "PCMA/8000", "GSM/8000", "G722/16000", "opus/48000/2"}
-	for _, codec := range baresipCodecs {
-		t.Run(strings.Split(codec.sdp, "/")[0], func(t *testing.T) {
-			a, b, ctx := withBaresip(t, baresip.Account{AutoAnswer: true, Codecs: all}, "<codecOrder>"+codec.number+"</codecOrder>")
-			id := a.dial(`{"line":"alice","to":"bob","seconds":3,"toneHz":1004}`)
-			if _, err := b.Await(ctx, "CALL_ESTABLISHED"); err != nil {
-				t.Fatal(err)
-			}
-			end := a.awaitCall(id, "has ended", ended)
-			if _, err := b.Await(ctx, "CALL_CLOSED"); err != nil {
-				t.Fatal(err)
-			}
-			hz, share := baresipHeard(t, b)
-			if math.Abs(hz-1004) > 2 || share < 0.5 {
-				t.Errorf("baresip heard %.0f Hz with a share of %.2f, we sent 1004 Hz", hz, share)
-			}
-			if !near(end, 700) || end.Codec != codec.sdp || end.RTP.Lost > 2 || end.MOS == nil {
-				t.Errorf("the record says %s; baresip sent 700 Hz, in %s", pretty(end), codec.sdp)
-			}
-			outcome(t, "baresip", "%s: it heard our %.0f Hz (purity %.2f), we heard its %s, lost %d, %s", end.Codec, hz, share, heard(end), end.RTP.Lost, mos(end))
-		})
-	}
-}
-
 func TestDigitsFromBaresip(t *testing.T) {
 	t.Parallel()
 	a, b, ctx := withBaresip(t, baresip.Account{}, autoAnswer)

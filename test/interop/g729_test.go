@@ -154,25 +154,3 @@ func TestWhoseG729Wins(t *testing.T) {
 		})
 	}
 }
-
-// TestG729AcrossLinphone: alice, in G.729, and carol, in µ-law, hear each other in linphone's conference: it decodes what we encode, and we
-// what it encodes.
-func TestG729AcrossLinphone(t *testing.T) {
-	t.Parallel()
-	orders := map[string]string{"alice": "<codecOrder>18</codecOrder>", "carol": "<codecOrder>0</codecOrder>"}
-	a, p, ctx := withLinphoneOf(t, linphone.Config{Codecs: []string{"PCMU/8000", "G729/8000"}, AutoAnswer: true}, `{"version":1,"drainSeconds":1}`, []string{"alice", "carol"}, orders)
-	calls, theirs := make(map[string]string), ""
-	for _, user := range []string{"alice", "carol"} {
-		calls[user] = a.dial(fmt.Sprintf(`{"line":%q,"to":"lin","toneHz":%d}`, user, map[string]int{"alice": 440, "carol": 852}[user]))
-		next, err := p.AwaitOther(ctx, "StreamsRunning", theirs)
-		must(t, err)
-		must(t, p.Confer(ctx, next))
-		theirs = next
-	}
-	alice := a.awaitCall(calls["alice"], "hears carol", hears(852))
-	carol := a.awaitCall(calls["carol"], "hears alice", hears(440))
-	if alice.Codec != "G729/8000" || carol.Codec != "PCMU/8000" {
-		t.Errorf("alice speaks %s, carol %s", alice.Codec, carol.Codec)
-	}
-	outcome(t, "linphone", "its conference: carol, in %s, heard alice's %s; alice, in %s, heard carol's %s", carol.Codec, heard(carol), alice.Codec, heard(alice))
-}

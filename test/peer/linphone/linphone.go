@@ -4,6 +4,7 @@
 package linphone
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,8 +29,10 @@ type Config struct {
 	User, Host, Password string
 	// AutoAnswer takes every call at once.
 	AutoAnswer bool
-	// Codecs it speaks, "name/clock", preferred first; none: its own choice.
+	// Codecs it speaks, "name/clock" or "name/clock/channels", preferred first; none: its own choice.
 	Codecs []string
+	// Encryption of its media in its own words: srtp, dtls …; "" = none. Suites of SRTP; "" = its own choice.
+	Encryption, Suites string
 }
 
 // Program is a running linphone.
@@ -41,7 +44,7 @@ type Program struct {
 	seen        []string // events passed over
 }
 
-// configText takes: port of SIP, user, first and last port of RTP. Every other
+// configText takes: port of SIP, user, encryption, a line about suites, first and last port of RTP. Every other
 // transport is off, so that instances do not meet.
 const configText = `[sip]
 sip_port=%d
@@ -51,8 +54,8 @@ guess_hostname=0
 contact=sip:%s@127.0.0.1
 bind_address=127.0.0.1
 use_ipv6=0
-media_encryption=none
-[net]
+media_encryption=%s
+%s[net]
 mtu=1300
 firewall_policy=0
 [rtp]
@@ -73,8 +76,12 @@ func Start(ctx context.Context, c Config) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
+	suites := ""
+	if c.Suites != "" {
+		suites = "srtp_crypto_suites=" + c.Suites + "\n"
+	}
 	rc := filepath.Join(c.Dir, "linphonerc")
-	text := fmt.Appendf(nil, configText, port, c.User, port+2, port+1+rtpPorts)
+	text := fmt.Appendf(nil, configText, port, c.User, cmp.Or(c.Encryption, "none"), suites, port+2, port+1+rtpPorts)
 	if err := os.WriteFile(rc, append(text, codecsText(c.Codecs)...), 0o600); err != nil {
 		return nil, err
 	}
@@ -110,12 +117,19 @@ func codecsText(codecs []string) (text string) {
 	if len(codecs) == 0 {
 		return ""
 	}
-	const section = "[audio_codec_%d]\nmime=%s\nrate=%s\nchannels=%d\nenabled=%d\n"
+	const section = "[audio_codec_%d]\nmime=%s\nrate=%s\nchannels=%s\nenabled=%d\n"
+	none := fmt.Sprintf(section, len(codecs), "opus", "48000", "2", 0)
 	for i, codec := range codecs {
 		name, clock, _ := strings.Cut(codec, "/")
-		text += fmt.Sprintf(section, i, name, clock, 1, 1)
+		clock, channels, several := strings.Cut(clock, "/")
+		if !several {
+			channels = "1"
+		}
+		if text += fmt.Sprintf(section, i, name, clock, channels, 1); name == "opus" {
+			none = ""
+		}
 	}
-	return text + fmt.Sprintf(section, len(codecs), "opus", "48000", 2, 0)
+	return text + none
 }
 
 // Address to call it at without a registrar.
