@@ -101,6 +101,10 @@ func open(o Options) (*supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
+	recordings, err := openRecordings(o.State, o.Log)
+	if err != nil {
+		return nil, err
+	}
 	o.locator = ua.NewLocator(o.Resolvers, o.Log)
 	traces := trace.NewStore()
 	o.tap = traces
@@ -120,7 +124,7 @@ func open(o Options) (*supervisor, error) {
 	registrars := first.Agent.Registrar.Defaults()
 	s.env = &environment{
 		gate: registration.NewGate(registrars), qualifier: registration.NewQualifier(endpoint, qualifyEvery(registrars), o.Log),
-		checks: s.checks, sockets: s.sockets, hub: s.hub, metrics: s.metrics, ids: ids, prompts: soundfile.NewLibrary(o.Prompts), inFlight: transactionLife, log: o.Log,
+		checks: s.checks, sockets: s.sockets, hub: s.hub, metrics: s.metrics, ids: ids, prompts: soundfile.NewLibrary(o.Prompts), recordings: recordings, inFlight: transactionLife, log: o.Log,
 		hashKey: func() []byte { return *s.hashKey.Load() }, find: s.find,
 	}
 	s.setOverall(func(all *overall) {
@@ -220,6 +224,7 @@ func (s *supervisor) apply(ctx context.Context, snap provisioning.Snapshot) {
 		s.sockets.setTrusts(trustsOf(wanted))
 		s.sockets.limitSources(snap.Agent.SourceRequestsPerSecond)
 		s.capture.Set(snap.Agent.HEP)
+		s.env.recordings.Set(recordingLimits(snap.Agent.Recordings))
 		if err := s.ids.prepare(wanted); err != nil {
 			s.log.Error("identities of this run are lost with it", "error", err)
 		}

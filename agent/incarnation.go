@@ -179,6 +179,8 @@ func (in *incarnation) callOptions(l *line) call.Options {
 		NoAnswer:     time.Duration(t.settings.noAnswerSeconds) * time.Second,
 		Play:         t.Row.Play,
 		Files:        l.env.prompts.Samples,
+		Record:       t.Row.Record,
+		Recordings:   l.env.recordings,
 		NAT:          natOf(t, in.socket),
 		OnChange:     l.onCall,
 		OnText:       func(t call.Text) { l.env.metrics.TextMessage(l.name, string(t.Direction), t.Code) },

@@ -13,6 +13,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/agent/call"
 	"github.com/softphone-operator/softphone-operator/agent/checkrun"
 	"github.com/softphone-operator/softphone-operator/agent/metrics"
+	"github.com/softphone-operator/softphone-operator/agent/recording"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
 	"github.com/softphone-operator/softphone-operator/agent/report"
 	"github.com/softphone-operator/softphone-operator/agent/soundfile"
@@ -25,21 +26,22 @@ const transactionLife = 32 * time.Second
 
 // environment is what all lines of an agent share.
 type environment struct {
-	sockets   *sockets
-	gate      *registration.Gate
-	qualifier *registration.Qualifier
-	hub       *report.Hub
-	metrics   *metrics.Metrics
-	ids       *identities
-	hashKey   func() []byte
-	finished  func(*line) // a line was removed and nothing of it is left
-	find      func(account string) *line
-	checks    *checkrun.Runner
-	reaches   reaches
-	prompts   *soundfile.Library
-	inFlight  time.Duration // transactionLife; tests are shorter
-	expiry    expiryLog
-	log       *slog.Logger
+	sockets    *sockets
+	gate       *registration.Gate
+	qualifier  *registration.Qualifier
+	hub        *report.Hub
+	metrics    *metrics.Metrics
+	ids        *identities
+	hashKey    func() []byte
+	finished   func(*line) // a line was removed and nothing of it is left
+	find       func(account string) *line
+	checks     *checkrun.Runner
+	reaches    reaches
+	prompts    *soundfile.Library
+	recordings *recording.Store
+	inFlight   time.Duration // transactionLife; tests are shorter
+	expiry     expiryLog
+	log        *slog.Logger
 }
 
 // order is what the supervisor last told a line. Newer orders replace older

@@ -117,6 +117,7 @@ func compare(from, to *target) (action, []string) {
 	differs(a.Trunk != b.Trunk, "trunk", restart)
 	differs(a.Flow != b.Flow, "flow", live)
 	differs(a.Play != b.Play, "play", live)
+	differs(a.Record != b.Record, "record", live)
 	s, t := from.settings, to.settings
 	differs(s.incomingMode != t.incomingMode, "incomingCallMode", reregister)
 	differs((s.network.Type == delivery.NoNetwork) != (t.network.Type == delivery.NoNetwork), "network", reregister)

@@ -63,6 +63,7 @@ func TestPlan(t *testing.T) {
 		{"a trunk", "agent.json", `{"lines":{"alice":{"slot":1,"trunk":true}}}`, restart, "trunk"},
 		{"other bounds at registrars", "agent.json", `{"lines":{"alice":{"slot":1}},"registrar":{"requestsPerSecond":5,"inFlight":1,"refusedPerMinute":2,"qualifySeconds":0}}`, nothing, ""},
 		{"another prompt", "agent.json", `{"lines":{"alice":{"slot":1,"play":"wav(hello.wav)"}}}`, live, "play"},
+		{"all calls recorded", "agent.json", `{"lines":{"alice":{"slot":1,"record":true}}}`, live, "record"},
 		{"another flow", "agent.json", `{"lines":{"alice":{"slot":1,"flow":"ivr"}}}`, live, "flow"},
 		{"the row says what it means by default", "agent.json", `{"lines":{"alice":{"slot":1,"state":"active"}}}`, nothing, ""},
 		{"another line's row", "agent.json", `{"lines":{"alice":{"slot":1},"bob":{"slot":2}}}`, nothing, ""},

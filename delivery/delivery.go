@@ -110,6 +110,8 @@ type Agent struct {
 	Destinations Destinations `json:"destinations,omitzero"`
 	// Transfers say who may send a line's calls elsewhere; absent = nobody.
 	Transfers Transfers `json:"transfers,omitzero"`
+	// Recordings bound what is kept of calls that are recorded.
+	Recordings Recordings `json:"recordings,omitzero"`
 	// HEP is where copies of SIP messages go; absent = nowhere.
 	HEP HEP `json:"hep,omitzero"`
 	// MetricLabels are labels of accounts that the metrics of checks carry, as
@@ -151,6 +153,9 @@ type Line struct {
 	// Play is the call tone an answered call hears (package tone), over the files of the
 	// agent's prompts directory: "periodic(wav(music.caf))"; absent = its own echo.
 	Play string `json:"play,omitempty"`
+	// Record all calls of the line; single ones are recorded where a rewriting rule, or
+	// whoever places them, says so.
+	Record bool `json:"record,omitempty"`
 	// Suspended lines un-register and stay idle.
 	Suspended bool `json:"suspended,omitempty"`
 	// Trunk lines do not register: their server knows them by address. Calls
@@ -241,6 +246,9 @@ func (a Agent) validateBounds() error {
 		return err
 	}
 	if err := a.HEP.validate(); err != nil {
+		return err
+	}
+	if err := a.Recordings.validate(); err != nil {
 		return err
 	}
 	if err := validateMetricLabels(a.MetricLabels); err != nil {

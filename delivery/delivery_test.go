@@ -33,6 +33,8 @@ func TestValidateNamesTheField(t *testing.T) {
 		"a negative source limit":    {delivery.Agent{SourceRequestsPerSecond: -1}, "sourceRequestsPerSecond: -1"},
 		"a negative cap":             {delivery.Agent{Caps: delivery.Caps{ConcurrentCalls: -1}}, "caps.concurrentCalls"},
 		"a tone that is none":        {delivery.Agent{Lines: map[string]delivery.Line{"a": {Play: "wav(../x)"}}}, "lines[a].play: character 5: the file must be named without a path"},
+		"too large a recording":      {delivery.Agent{Recordings: delivery.Recordings{Megabytes: 5000}}, "recordings.megabytes: 5000"},
+		"fewer files than none":      {delivery.Agent{Recordings: delivery.Recordings{Files: -1}}, "recordings.files: -1"},
 		"a third slot":               {delivery.Agent{Lines: map[string]delivery.Line{"a": {Slot: 3}}}, "lines[a].slot: 3"},
 		"an unknown line state":      {delivery.Agent{Lines: map[string]delivery.Line{"a": {State: "asleep"}}}, "lines[a].state"},
 		"a negative registrar bound": {delivery.Agent{Registrar: delivery.Registrar{InFlight: -1}}, "registrar.inFlight: -1"},

@@ -25,8 +25,10 @@ type audio struct {
 	caps    sdp.Capabilities
 	source  media.Source
 	onDigit func(rune)
+	begun   func() // audio is about to be opened
 
 	session Media
+	tape    tape
 	origin  sdp.Origin
 	local   *sdp.Description // our last description
 	pending bool             // local is an offer without an answer
@@ -54,6 +56,7 @@ func (c *call) newAudio(source media.Source) *audio {
 		caps: capabilities(a, o.Network), source: source, onDigit: c.heardDigit,
 	}
 	c.protect(audio)
+	audio.begun = c.recorded
 	return audio
 }
 
@@ -111,8 +114,10 @@ func (a *audio) bind(local netip.Addr) error {
 		return a.impossible
 	}
 	a.config.Local = local
+	a.begun()
 	s, err := a.open(a.config)
 	if err != nil {
+		a.tape.stop()
 		return fmt.Errorf("%w: %w", errNoPorts, err)
 	}
 	s.SetOnDTMF(a.onDigit)

@@ -239,6 +239,9 @@ func (c *call) end(e End) {
 	c.leaving = nil
 	if c.audio != nil {
 		stats, err := c.audio.close()
+		if kept := c.audio.tape.stop(); kept != nil {
+			c.rec.Recording = kept
+		}
 		if err != nil {
 			c.log.Warn("audio did not end well", "error", err)
 		}

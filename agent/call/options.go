@@ -11,6 +11,7 @@ import (
 	"github.com/softphone-operator/softphone-operator/account"
 	"github.com/softphone-operator/softphone-operator/account/tone"
 	"github.com/softphone-operator/softphone-operator/agent/media"
+	"github.com/softphone-operator/softphone-operator/agent/recording"
 	"github.com/softphone-operator/softphone-operator/agent/sdp"
 	"github.com/softphone-operator/softphone-operator/agent/treatment"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
@@ -105,6 +106,10 @@ type Options struct {
 	// gives the audio files that tones name; nil = there are none.
 	Play  string
 	Files tone.Files
+	// Record wants every call recorded; rules and Dial want single ones. Recordings keeps them;
+	// nil = nobody does.
+	Record     bool
+	Recordings *recording.Store
 	// NAT gives the servers that help to be reached from elsewhere; nil = none, and
 	// calls announce their own address. With an error it gives what it found all the same.
 	NAT func(ctx context.Context) (media.NAT, error)
@@ -137,6 +142,8 @@ type Dial struct {
 	// Play is a call tone to send instead (package tone): wav(greeting.wav) once,
 	// periodic(wav(music.caf)) over and over. Its files are those of the prompts directory.
 	Play string `json:"play,omitempty"`
+	// Record the call: both directions, in the agent's state directory.
+	Record bool `json:"record,omitempty"`
 	// Check is the run of a check that the call is made for; "" = none. A line of
 	// ours that answers learns it by CheckHeader.
 	Check string `json:"-"`

@@ -55,7 +55,7 @@ func (d Dial) lasts() time.Duration { return time.Duration(d.Seconds) * time.Sec
 // dial prepares an outgoing call; its goroutine does the rest.
 func (c *call) dial(d Dial, target sip.Uri) {
 	c.rec.CallID = ua.NewCallID()
-	c.rec.Treatment, c.rec.RecordCall = append(c.rec.Treatment, d.Placement.Steps...), d.Placement.Record
+	c.rec.Treatment, c.rec.RecordCall = append(c.rec.Treatment, d.Placement.Steps...), d.Placement.Record || d.Record
 	var source media.Source = media.Silence{}
 	if d.ToneHz > 0 {
 		source = media.Tone{Hz: d.ToneHz, LevelDBm0: toneLevel}

@@ -144,6 +144,8 @@ type Record struct {
 	SoundSeconds float64 `json:"soundSeconds,omitempty"`
 	// RecordCall: a rewriting rule wants the call recorded.
 	RecordCall bool `json:"recordCall,omitempty"`
+	// Recording of the call; absent where nobody wants one.
+	Recording *Recording `json:"recording,omitempty"`
 	// Transfer is what became of sending the call elsewhere; absent unless somebody asked for that.
 	Transfer *TransferStatus `json:"transfer,omitempty"`
 	// ReferredBy is the id of the call whose other side asked for this one (REFER),

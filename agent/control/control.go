@@ -7,6 +7,7 @@ package control
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/softphone-operator/softphone-operator/agent/call"
@@ -34,6 +35,8 @@ type Agent interface {
 	// to call it; LineTrace those of a line beside calls. ErrNoCall, ErrUnknownLine.
 	CallTrace(id string) (t trace.Trace, title string, err error)
 	LineTrace(line string) (t trace.Trace, title string, err error)
+	// Recording gives a call's file (WAV), and its name; recording.ErrNone when there is none.
+	Recording(id string) (io.ReadSeekCloser, string, error)
 	// Hangup ends a call.
 	Hangup(id string) error
 	// Message sends a text message. Errors are those of Dial, and call.ErrTooLong.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/softphone-operator/softphone-operator/agent/call"
+	"github.com/softphone-operator/softphone-operator/agent/recording"
 	"github.com/softphone-operator/softphone-operator/agent/ua"
 )
 
@@ -59,6 +60,7 @@ func control(mux *http.ServeMux, agent Agent) {
 	})
 	mux.HandleFunc("POST /calls/{id}/hold", change(agent, agent.Hold))
 	mux.HandleFunc("POST /calls/{id}/resume", change(agent, agent.Resume))
+	mux.HandleFunc("GET /calls/{id}/recording", recorded(agent))
 	traces(mux, agent)
 	mux.HandleFunc("DELETE /calls/{id}", func(w http.ResponseWriter, r *http.Request) {
 		if err := agent.Hangup(r.PathValue("id")); err != nil {
@@ -150,6 +152,7 @@ var kinds = []struct {
 }{
 	{ErrUnknownLine, http.StatusNotFound, "UnknownLine"},
 	{call.ErrNoCall, http.StatusNotFound, "UnknownCall"},
+	{recording.ErrNone, http.StatusNotFound, "NoRecording"},
 	{call.ErrNoText, http.StatusNotFound, "UnknownMessage"},
 	{call.ErrTooLong, http.StatusRequestEntityTooLarge, "TooLong"},
 	{ErrNotRegistered, http.StatusConflict, "NotRegistered"},

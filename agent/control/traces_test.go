@@ -3,13 +3,25 @@ package control
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/softphone-operator/softphone-operator/agent/recording"
 	"github.com/softphone-operator/softphone-operator/agent/trace"
 )
+
+func (p *pretender) Recording(id string) (io.ReadSeekCloser, string, error) {
+	if id != "one" {
+		return nil, "", fmt.Errorf("%w of call %q", recording.ErrNone, id)
+	}
+	return struct {
+		io.ReadSeeker
+		io.Closer
+	}{strings.NewReader("RIFF"), io.NopCloser(nil)}, "20260301T120000.000Z-one.wav", nil
+}
 
 func (p *pretender) CallTrace(id string) (trace.Trace, string, error) {
 	if _, err := p.Call(id); err != nil {

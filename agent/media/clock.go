@@ -125,6 +125,7 @@ func (s *Session) play(c *chain, due time.Time) Frame {
 	if len(s.played) != c.samples {
 		s.played = make([]int16, c.samples)
 	}
+	s.out.tape.turn(due)
 	p := s.in.playout
 	p.pull(s.ticksAt(due), s.played, &c.decoders)
 	heard := Frame{s.played, c.rate, uint32(p.next()) - c.step}

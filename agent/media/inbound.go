@@ -32,6 +32,7 @@ type inbound struct {
 	detector *dtmf.Detector
 	untold   []rune
 	digits   []byte
+	tape     *tape // nil: nothing is recorded
 
 	pending   []byte // first packet of a source on probation
 	pendingAt time.Time
@@ -42,7 +43,8 @@ func (in *inbound) play(p *playout) {
 	if in.playout != nil {
 		p.discarded = in.playout.discarded
 	}
-	p.bursts = &in.bursts
+	p.bursts, p.tape = &in.bursts, in.tape
+	in.tape.lift()
 	in.playout = p
 }
 
@@ -58,6 +60,7 @@ func (in *inbound) begin(ssrc uint32, seq uint16) int64 {
 	}
 	in.any = true
 	in.bursts.anew()
+	in.tape.lift()
 	in.playout.reset()
 	in.events = dtmf.NewReceiver(in.playout.clock)
 	return in.reception.begin(ssrc, seq)

@@ -22,6 +22,7 @@ type outbound struct {
 	events *dtmf.Sender // nil when the peer never took telephone-events
 	tones  *dtmf.Tones  // digits within the audio
 	digits []byte       // sent
+	tape   *tape        // nil: nothing is recorded
 
 	packets, octets atomic.Uint64 // sent
 	failures        atomic.Uint64 // packets the network would not take
@@ -71,6 +72,7 @@ func (o *outbound) next(c *chain, heard Frame) ([]byte, int, error) {
 			o.mark = true
 			return nil, 0, nil
 		}
+		o.tape.sent(o.pcm)
 	}
 	o.mark = false
 	n, err := o.header.MarshalTo(o.buffer)

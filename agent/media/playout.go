@@ -48,6 +48,7 @@ type playout struct {
 
 	discarded uint64  // packets too late, or too many
 	bursts    *bursts // told of them; may be nil
+	tape      *tape   // takes what was received; nil: nothing is recorded
 	frame     int64   // ticks in the last packet played
 	lag       int64   // delay over base at the last pull, ticks; grows while the playout waits
 	delayed   float64 // delay over base that packets were played with of late, ticks
@@ -240,7 +241,9 @@ func (p *playout) recover(s *slot, gap int64, decoders *[128]codec.Decoder) int6
 	if !ok || p.pause || p.decoder != d || gap > p.ticks(d.Samples(s.payload)) {
 		return 0
 	}
+	from := len(p.pcm)
 	p.pcm = r.Recover(p.pcm, s.payload, p.samples(gap))
+	p.tape.heard(p.pcm[from:], p.edge, p.clock, from)
 	return gap
 }
 
@@ -282,6 +285,9 @@ func (p *playout) decode(s *slot, decoders *[128]codec.Decoder) {
 	}
 	over := min(p.samples(p.edge-s.ts), len(pcm)-from)
 	p.pcm = pcm[:from+copy(pcm[from:], pcm[from+over:])]
+	if err == nil {
+		p.tape.heard(p.pcm[from:], end-p.ticks(len(p.pcm)-from), p.clock, from)
+	}
 	p.edge, p.decoder, p.pause, p.lateRun = end, d, false, 0
 	if !p.played {
 		p.delayed, p.played = float64(p.lag), true

@@ -32,6 +32,7 @@ type Config struct {
 	SymmetricRTP bool         // send to where audio came from, not to what the description said (sendAudioBack)
 	Log          *slog.Logger // nil: the default one
 	Listen       []float64    // tones to listen for, in Hz; see Stats.Tones
+	Recorder     Recorder     // of both directions; nil: none
 	// Guard runs what handles packets and catches a panic in it, which ends that part of the session. nil: nothing is caught.
 	Guard func(f func())
 	// OnProtected is told when media that wants keys has them, or, with an error that wraps ErrNotProtected, that it gets none. It
@@ -107,9 +108,11 @@ func newSession(c Config, t transport) *Session {
 	for i, hz := range c.Listen {
 		tones[i].Hz = hz
 	}
+	out := newOutbound()
+	out.tape = newTape(c.Recorder)
 	return &Session{
-		guard: guard, tones: tones, log: log, transport: t, protection: unprotected{}, epoch: time.Now(), stop: make(chan struct{}),
-		latch: latch{symmetric: c.SymmetricRTP}, out: newOutbound(), reports: newReports(), onProtected: c.OnProtected, onPath: c.OnPath,
+		in: inbound{tape: out.tape}, guard: guard, tones: tones, log: log, transport: t, protection: unprotected{}, epoch: time.Now(), stop: make(chan struct{}),
+		latch: latch{symmetric: c.SymmetricRTP}, out: out, reports: newReports(), onProtected: c.OnProtected, onPath: c.OnPath,
 	}
 }
 
@@ -196,6 +199,7 @@ func (s *Session) swap(n sdp.Negotiated, source Source) error {
 		s.out.events, s.out.tones = dtmf.NewSender(clock), dtmf.NewTones(c.rate)
 	}
 	s.in.playout.step = int64(c.step)
+	s.out.tape.thread(c.rate)
 	if old == nil || old.negotiated.Remote != n.Remote || old.negotiated.RemoteRTCP != n.RemoteRTCP {
 		s.reports.learned = netip.AddrPort{}
 	}
@@ -263,6 +267,7 @@ func (s *Session) leave() bool {
 	s.closed = true
 	close(s.stop)
 	s.bye(time.Now())
+	s.out.tape.close()
 	if s.association != nil {
 		s.association.close()
 	}
