@@ -37,16 +37,14 @@ func newNetwork() *network { return &network{ends: map[netip.AddrPort]chan datag
 
 func (n *network) send(from, to netip.AddrPort, b []byte) {
 	delays := []time.Duration{0}
+	n.mu.Lock()
 	if n.impair != nil {
-		n.mu.Lock()
 		delays = n.impair(from, to, b)
-		n.mu.Unlock()
 	}
 	if n.translate != nil {
-		n.mu.Lock()
 		from, to = n.translate(from, to)
-		n.mu.Unlock()
 	}
+	n.mu.Unlock()
 	d := datagram{append([]byte(nil), b...), from}
 	for _, after := range delays {
 		if after <= 0 {
