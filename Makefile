@@ -97,13 +97,13 @@ test-race: deps-build ## The agent's tests under the race detector.
 .PHONY: test-fuzz
 test-fuzz: deps-build ## Every fuzz target: those of what reads an account for 10 s each, in a drill 10 minutes; the others 4 s, in a drill a minute.
 	hack/fuzz.sh $(if $(filter long,$(DRILL)),10m,10s) account controllers/render cmd/kubectl-softphone
-	hack/fuzz.sh $(if $(filter long,$(DRILL)),1m,4s) agent check delivery
+	CGO_ENABLED=1 hack/fuzz.sh $(if $(filter long,$(DRILL)),1m,4s) agent check delivery
 
 # What runs beside each other there mostly waits, hence more of it than there are cores.
 .PHONY: test-interop
 test-interop: deps-build deps-peers ## The agent against kamailio, sipp and baresip.
 	$(GOTEST) -v -count=1 -timeout 5m ./test/peer/... | hack/quiet.sh
-	$(GOTEST) -v -count=1 -timeout $(if $(filter long,$(DRILL)),90m,25m) ./test/interop -parallel 6 -drill $(DRILL) $(PAGES) | hack/quiet.sh
+	CGO_ENABLED=1 $(GOTEST) -v -count=1 -timeout $(if $(filter long,$(DRILL)),90m,25m) ./test/interop -parallel 6 -drill $(DRILL) $(PAGES) | hack/quiet.sh
 
 .PHONY: test-e2e
 test-e2e: deps-cluster $(CLUSTER) kube images build ## The whole on a real cluster.

@@ -13,6 +13,9 @@ one() { # TIME FOLDER TARGET
   if [ $code -ne 0 ] && grep -q 'context deadline exceeded' <<<"$out" && ! grep -q -e 'Failing input' -e panic <<<"$out"; then
     code=0
   fi
+  if grep -q 'no fuzz tests to fuzz' <<<"$out"; then # a build without what it is about
+    code=1
+  fi
   # The last progress line tells how much was tried.
   [ $code -eq 0 ] && out=$(grep -E '^fuzz: elapsed' <<<"$out" | tail -1)
   printf -- '--- %s: %s %s\n%s\n' "$([ $code -eq 0 ] && echo PASS || echo FAIL)" "$2" "$3" "$out"
