@@ -16,6 +16,7 @@ const (
 	unknownPayload payloadKind = iota
 	audioPayload
 	eventPayload
+	noisePayload
 )
 
 // chain is everything a negotiation decides about how audio flows. It is built whole and swapped.
@@ -104,6 +105,12 @@ func (c *chain) decode(old *chain) error {
 	}
 	if pt := c.negotiated.ReceiveEventPT; pt >= 0 && pt < len(c.kinds) {
 		c.kinds[pt] = eventPayload
+	}
+	// Gateways send comfort noise under its static number whether it was agreed on or not.
+	for _, pt := range []int{c.negotiated.NoisePT, codec.NoisePT} {
+		if pt > 0 && pt < len(c.kinds) && c.kinds[pt] == unknownPayload {
+			c.kinds[pt] = noisePayload
+		}
 	}
 	return nil
 }

@@ -102,7 +102,11 @@ func (s *Session) frame(due time.Time) (f leaving) {
 	c := s.chain
 	f.chain = c
 	heard := s.play(c, due)
-	s.watch.look(due, s.in.last, c.negotiated.Direction.Receives(), heard, c.ptime)
+	last := s.in.last
+	if s.in.silent {
+		last = due
+	}
+	s.watch.look(due, last, c.negotiated.Direction.Receives(), heard, c.ptime)
 	f.digits, f.tell, s.in.untold = s.in.untold, s.onDTMF, nil
 	f.to = s.latch.destination()
 	if c.negotiated.Direction.Sends() && f.to.IsValid() && !s.closed && s.protection.ready() {

@@ -24,6 +24,7 @@ type inbound struct {
 
 	duplicates, reordered uint64
 	first, last           time.Time
+	silent                bool // the peer says that it is, and that nothing need come
 	bursts                bursts
 
 	playout *playout
@@ -62,6 +63,7 @@ func (in *inbound) begin(ssrc uint32, seq uint16) int64 {
 	in.bursts.anew()
 	in.tape.lift()
 	in.playout.reset()
+	in.silent = false
 	in.events = dtmf.NewReceiver(in.playout.clock)
 	return in.reception.begin(ssrc, seq)
 }
@@ -205,6 +207,7 @@ func (s *Session) take(now time.Time) (digit rune) {
 	if s.chain.negotiated.Direction.Receives() {
 		audio := kind == audioPayload && len(in.packet.Payload) > 0
 		in.playout.put(ext, h.Timestamp, arrival, h.PayloadType, audio, in.packet.Payload)
+		in.silent = kind == noisePayload || in.silent && !audio
 	}
 	if kind != eventPayload {
 		return 0

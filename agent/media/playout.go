@@ -42,6 +42,9 @@ type playout struct {
 	pcm     []int16 // decoded, not played
 	spare   []int16 // second frame of a cross-fade
 	decoder codec.Decoder
+	kinds   *[128]payloadKind // of the payload types; nil: whatever is no audio is a pause
+	noise   codec.Noise
+	noisy   bool // the pause is filled with it
 	pause   bool // the last packet taken held no audio: what follows is a pause, not a loss
 	excess  int64
 	lateRun int
@@ -64,7 +67,7 @@ func (p *playout) reset() {
 	for i := range p.slots {
 		p.slots[i].used = false
 	}
-	p.primed, p.running, p.pause, p.excess, p.lateRun = false, false, false, 0, 0
+	p.primed, p.running, p.pause, p.noisy, p.excess, p.lateRun = false, false, false, false, 0, 0
 	p.pcm, p.delay = p.pcm[:0], newDelay(p.clock, p.step)
 }
 
@@ -192,6 +195,10 @@ func (p *playout) fill(out []int16, decoders *[128]codec.Decoder, want int64) {
 		case !s.audio:
 			p.take(s)
 			p.pause = true
+			if p.kinds != nil && p.kinds[s.pt] == noisePayload {
+				p.noise.Describe(s.payload)
+				p.noisy = true
+			}
 		case s.ts > p.edge:
 			p.bridge(s, missing, want, decoders)
 		default:
@@ -247,8 +254,12 @@ func (p *playout) recover(s *slot, gap int64, decoders *[128]codec.Decoder) int6
 	return gap
 }
 
-// conceal makes up samples: silence in a pause, else what the decoder thinks.
+// conceal makes up samples: in a pause silence, or the noise that the peer describes, else what the decoder thinks.
 func (p *playout) conceal(samples int) {
+	if p.pause && p.noisy {
+		p.pcm = p.noise.Append(p.pcm, samples)
+		return
+	}
 	if p.pause || p.decoder == nil {
 		p.pcm = appendSilence(p.pcm, samples)
 		return
@@ -288,7 +299,7 @@ func (p *playout) decode(s *slot, decoders *[128]codec.Decoder) {
 	if err == nil {
 		p.tape.heard(p.pcm[from:], end-p.ticks(len(p.pcm)-from), p.clock, from)
 	}
-	p.edge, p.decoder, p.pause, p.lateRun = end, d, false, 0
+	p.edge, p.decoder, p.pause, p.noisy, p.lateRun = end, d, false, false, 0
 	if !p.played {
 		p.delayed, p.played = float64(p.lag), true
 	}

@@ -198,7 +198,7 @@ func (s *Session) swap(n sdp.Negotiated, source Source) error {
 		s.in.events, s.in.detector = dtmf.NewReceiver(clock), dtmf.NewDetector(c.rate)
 		s.out.events, s.out.tones = dtmf.NewSender(clock), dtmf.NewTones(c.rate)
 	}
-	s.in.playout.step = int64(c.step)
+	s.in.playout.step, s.in.playout.kinds = int64(c.step), &c.kinds
 	s.out.tape.thread(c.rate)
 	if old == nil || old.negotiated.Remote != n.Remote || old.negotiated.RemoteRTCP != n.RemoteRTCP {
 		s.reports.learned = netip.AddrPort{}

@@ -24,7 +24,7 @@ func AcceptWith(ours, answer *Description, c Capabilities) (Negotiated, error) {
 	}
 	own, m := &ours.Media[i], &answer.Media[i]
 	offered, theirs := own.formats(nil), m.formats(own)
-	spoken := wished(slices.DeleteFunc(slices.Clone(offered), func(f codec.Format) bool { return f.Name == telephoneEvent }), c.Codecs)
+	spoken := wished(slices.DeleteFunc(slices.Clone(offered), func(f codec.Format) bool { return f.Name == telephoneEvent || f.Name == comfortNoise }), c.Codecs)
 	chosen := common(theirs, spoken, c.HonorTheirs)
 	if len(chosen) == 0 {
 		return Negotiated{}, fmt.Errorf("%w: the answer has none of the offered codecs but %s", ErrNotAcceptable, list(theirs))
@@ -35,6 +35,9 @@ func AcceptWith(ours, answer *Description, c Capabilities) (Negotiated, error) {
 		if e, ok := c.eventFor(theirs, n.Codec.Clock); ok {
 			n.TelephoneEventPT, n.EventClock = int(e.PT), c.eventClock(e, n.Codec)
 		}
+	}
+	if f, ok := noise(offered, n.Codec.Clock); ok { // a hold repeats what an answer of ours said
+		n.NoisePT = int(f.PT)
 	}
 	_, asked := attribute(own.Attributes, "rtcp-mux")
 	_, granted := attribute(m.Attributes, "rtcp-mux")

@@ -60,6 +60,9 @@ func (d *Description) negotiate(m *Media, c Capabilities) (Negotiated, error) {
 	if e, ok := c.eventFor(theirs, n.Codec.Clock); ok && c.TelephoneEvent {
 		n.TelephoneEventPT, n.ReceiveEventPT, n.EventClock = int(e.PT), int(e.PT), c.eventClock(e, n.Codec)
 	}
+	if f, ok := noise(theirs, n.Codec.Clock); ok {
+		n.NoisePT = int(f.PT)
+	}
 	_, mux := attribute(m.Attributes, "rtcp-mux")
 	n.RTCPMux = mux && c.RTCPMux
 	n.VoIPMetrics = c.VoIPMetrics && d.wantsMetrics(m)
@@ -84,6 +87,9 @@ func answerAudio(offer *Media, n Negotiated, c Capabilities, knowsXR bool) Media
 		e, _ := c.eventFor(offer.formats(nil), n.Codec.Clock)
 		e.Name, e.Params = telephoneEvent, allDTMF
 		list = append(list, e)
+	}
+	if n.NoisePT > 0 {
+		list = append(list, codec.Format{Name: comfortNoise, PT: uint8(n.NoisePT), Clock: n.Codec.Clock, Channels: 1})
 	}
 	m.setFormats(list)
 	m.Attributes = append(m.Attributes, n.Protection.answer(c.Protect)...)

@@ -274,3 +274,43 @@ func TestPacketsHoldWholeFrames(t *testing.T) {
 		})
 	}
 }
+
+// Comfort noise (RFC 3389) is agreed on by who offers it, for the clock of the codec that is spoken; we offer none, since audio that
+// never pauses tells more. A hold after that repeats it, and it is never taken for a codec.
+func TestComfortNoiseIsAgreedOn(t *testing.T) {
+	for says, c := range map[string]struct {
+		body   string
+		codecs []int
+		want   int
+	}{
+		"by its static number":        {"m=audio 4000 RTP/AVP 0 13\r\n", []int{0}, 13},
+		"by a dynamic one":            {"m=audio 4000 RTP/AVP 0 97\r\na=rtpmap:97 cn/8000\r\n", []int{0}, 97},
+		"not of another clock":        {"m=audio 4000 RTP/AVP 0 97\r\na=rtpmap:97 CN/16000\r\n", []int{0}, 0},
+		"not when 13 means something": {"m=audio 4000 RTP/AVP 0 13\r\na=rtpmap:13 other/8000\r\n", []int{0}, 0},
+		"not when nobody offers it":   {"m=audio 4000 RTP/AVP 0\r\n", []int{0}, 0},
+		"and stays no codec":          {"m=audio 4000 RTP/AVP 13 0 8\r\n", []int{0, 8}, 13},
+	} {
+		ours := caps()
+		ours.Codecs, ours.HonorTheirs = codec.Formats(c.codecs, codec.Options{}), true
+		theirs, err := Parse([]byte("v=0\r\nc=IN IP4 192.0.2.9\r\n" + c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, n, err := Answer(theirs, ours, origin)
+		if err != nil || n.NoisePT != c.want || n.Codec.Name != "PCMU" {
+			t.Errorf("%s: %d, %v, %v", says, n.NoisePT, n.Codec, err)
+			continue
+		}
+		said := strings.Contains(string(answer.Marshal()), fmt.Sprintf("a=rtpmap:%d CN/8000\r\n", n.NoisePT))
+		if said != (c.want > 0) {
+			t.Errorf("%s: the answer is\n%s", says, answer.Marshal())
+		}
+		hold := Redirect(answer, SendOnly, origin.Next())
+		if n, err := AcceptWith(hold, theirs, ours); err != nil || n.NoisePT != c.want || n.Codec.Name != "PCMU" || len(n.Receive) != len(c.codecs) {
+			t.Errorf("%s, on hold: %+v, %v", says, n, err)
+		}
+		if strings.Contains(string(Offer(ours, origin).Marshal()), "CN/") {
+			t.Errorf("%s: it is offered", says)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 )
 
 const (
+	comfortNoise     = "CN"
 	telephoneEvent   = "telephone-event"
 	telephoneEventPT = 101 // what nearly everybody uses
 	allDTMF          = "0-15"
@@ -29,6 +30,9 @@ func (m *Media) formats(fallback *Media) []codec.Format {
 		f, ok := m.mapped(text)
 		if !ok {
 			f, ok = codec.Static(uint8(pt))
+		}
+		if !ok && pt == codec.NoisePT {
+			f, ok = codec.Format{Name: comfortNoise, Clock: 8000, Channels: 1}, true
 		}
 		if !ok && fallback != nil {
 			f, ok = fallback.mapped(text)
@@ -119,6 +123,15 @@ func event(formats []codec.Format, clock int) (codec.Format, bool) {
 		return codec.Format{}, false
 	}
 	return formats[found], true
+}
+
+// noise finds the comfort noise of a codec's clock (RFC 3389 §4).
+func noise(formats []codec.Format, clock int) (codec.Format, bool) {
+	i := slices.IndexFunc(formats, func(f codec.Format) bool { return strings.EqualFold(f.Name, comfortNoise) && f.Clock == clock })
+	if i < 0 {
+		return codec.Format{}, false
+	}
+	return formats[i], true
 }
 
 // eventFor is event, as the account wants events.
