@@ -31,6 +31,7 @@ type chain struct {
 
 	kinds     [128]payloadKind
 	decoders  [128]codec.Decoder
+	clocks    [128]int // RTP ticks a second of what is audio
 	encoder   codec.Encoder
 	generator Generator
 }
@@ -82,14 +83,13 @@ func (c *chain) encode(old *chain) error {
 	return nil
 }
 
-// decode prepares for every payload type that may arrive; codecs of another sampling rate than ours are resampled. Those of another
-// RTP clock are left out: one timeline cannot hold both.
+// decode prepares for every payload type that may arrive; codecs of another sampling rate than ours are resampled.
 func (c *chain) decode(old *chain) error {
 	for _, f := range c.negotiated.Receive {
-		if _, ok := codec.Find(f); !ok || f.PT > 127 || f.Clock != c.negotiated.Codec.Clock {
+		if _, ok := codec.Find(f); !ok || f.PT > 127 {
 			continue
 		}
-		c.kinds[f.PT] = audioPayload
+		c.kinds[f.PT], c.clocks[f.PT] = audioPayload, f.Clock
 		if old != nil && old.rate == c.rate && old.decodes(f) {
 			c.decoders[f.PT] = old.decoders[f.PT]
 			continue

@@ -132,7 +132,7 @@ func (s *Session) play(c *chain, due time.Time) Frame {
 	s.out.tape.turn(due)
 	p := s.in.playout
 	p.pull(s.ticksAt(due), s.played, &c.decoders)
-	heard := Frame{s.played, c.rate, uint32(p.next()) - c.step}
+	heard := Frame{s.played, c.rate, uint32(p.next() - p.step)}
 	for _, f := range s.filters {
 		f.filter(heard)
 	}

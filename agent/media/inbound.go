@@ -29,6 +29,8 @@ type inbound struct {
 
 	playout *playout
 	events  *dtmf.Receiver
+	// eventClock is the one of the codec that was agreed on.
+	eventClock int
 	// detector hears digits sent as tones, of peers that agreed on no telephone-event; untold are those nobody was told of yet.
 	detector *dtmf.Detector
 	untold   []rune
@@ -64,7 +66,7 @@ func (in *inbound) begin(ssrc uint32, seq uint16) int64 {
 	in.tape.lift()
 	in.playout.reset()
 	in.silent = false
-	in.events = dtmf.NewReceiver(in.playout.clock)
+	in.events = dtmf.NewReceiver(in.eventClock)
 	return in.reception.begin(ssrc, seq)
 }
 
@@ -200,7 +202,14 @@ func (s *Session) take(now time.Time) (digit rune) {
 	}
 	in.last = now
 	in.bursts.came(ext)
-	kind, arrival := s.chain.kinds[h.PayloadType], s.ticksAt(now)
+	kind := s.chain.kinds[h.PayloadType]
+	if kind == audioPayload && s.chain.clocks[h.PayloadType] != in.playout.clock {
+		if ext < in.reception.highest() {
+			return 0 // of before the sender changed
+		}
+		s.retime(s.chain.clocks[h.PayloadType])
+	}
+	arrival := s.ticksAt(now)
 	if kind == audioPayload {
 		in.reception.arrived(arrival, h.Timestamp)
 	}
@@ -220,6 +229,15 @@ func (s *Session) take(now time.Time) (digit rune) {
 	return u.Digit
 }
 
+// retime follows a sender that goes on in a codec of another RTP clock: one timeline cannot hold both, so there is another from here
+// on, and what was not played yet of the one before is left out.
+func (s *Session) retime(clock int) {
+	p := newPlayout(clock, s.chain.rate, ticksOf(s.chain.ptime, clock))
+	p.kinds = &s.chain.kinds
+	s.in.reception.retime(s.in.playout.clock, clock)
+	s.in.play(p)
+}
+
 // note keeps a digit for the record.
 func (in *inbound) note(digit rune) {
 	if len(in.digits) < maxDigits {
@@ -235,6 +253,9 @@ func (in *inbound) heardTone(digit rune) {
 
 // ticksAt is a moment in RTP ticks since the session was opened.
 func (s *Session) ticksAt(t time.Time) int64 {
-	d, clock := t.Sub(s.epoch), int64(s.in.playout.clock)
-	return int64(d/time.Second)*clock + int64(d%time.Second)*clock/int64(time.Second)
+	return ticksOf(t.Sub(s.epoch), s.in.playout.clock)
+}
+
+func ticksOf(d time.Duration, clock int) int64 {
+	return int64(d/time.Second)*int64(clock) + int64(d%time.Second)*int64(clock)/int64(time.Second)
 }

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pion/rtp"
+
 	"github.com/softphone-operator/softphone-operator/agent/codec"
 	"github.com/softphone-operator/softphone-operator/agent/dtmf"
 	"github.com/softphone-operator/softphone-operator/agent/sdp"
@@ -180,4 +182,56 @@ func TestDurationsOfEventsAt8kHz(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A sender may go from one codec that was agreed on to another at any time, be its RTP clock another or not: it is heard in both, and
+// its packets are counted as ever.
+func TestASenderChangesBetweenClocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		a, peer := n.open(t, alice), n.attach(bob)
+		defer func() { _ = peer.close() }()
+		formats := codec.Formats([]int{103, 0}, codec.Options{})
+		ours := agreed(bob)
+		ours.Codec, ours.Receive, ours.TelephoneEventPT, ours.ReceiveEventPT = formats[0], formats, -1, -1
+		start(t, a, ours, Silence{})
+		h := rtp.Header{Version: 2, SSRC: 7}
+		speak := func(f codec.Format, hz float64, packets int) {
+			encoder, err := codec.NewEncoder(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tone := Tone{Hz: hz, LevelDBm0: -10}.Open(encoder.Rate())
+			pcm := Frame{make([]int16, encoder.Rate()/50), encoder.Rate(), 0}
+			for range packets {
+				tone.Fill(pcm, pcm)
+				payload, err := encoder.Encode(nil, pcm.Samples)
+				if err != nil {
+					t.Fatal(err)
+				}
+				h.PayloadType = f.PT
+				b, err := (&rtp.Packet{Header: h, Payload: payload}).Marshal()
+				if err != nil {
+					t.Fatal(err)
+				}
+				n.send(netip.MustParseAddrPort(bob), netip.MustParseAddrPort(alice), b)
+				h.SequenceNumber++
+				h.Timestamp += f.Ticks(20 * time.Millisecond)
+				time.Sleep(20 * time.Millisecond)
+			}
+		}
+		for i, hz := range []float64{400, 700, 1000, 1300} {
+			speak(formats[i%2], hz, 150)
+			synctest.Wait()
+			st := a.Stats()
+			if st.Heard == nil {
+				t.Fatalf("%v Hz in %s: nothing is heard; %+v", hz, formats[i%2], st)
+			}
+			within(t, "frequency", st.Heard.FrequencyHz, hz, 3)
+			within(t, "level", st.Heard.LevelDBm0, -10, 1.5)
+			if st.Received != uint64(150*(i+1)) || st.Lost != 0 || st.Discarded > 0 || *st.JitterMs > 1 || len(st.Trouble) > 0 || *st.BufferMs > 60 {
+				t.Errorf("%v Hz in %s: %+v, jitter %.1f ms, buffer %.0f ms", hz, formats[i%2], st, *st.JitterMs, *st.BufferMs)
+			}
+		}
+	})
 }

@@ -236,7 +236,7 @@ func (s *Session) readBlocks(blocks []rtcp.ReceptionReport, now time.Time) {
 		s.reports.peer = &PeerReport{
 			Lost:         int(int32(block.TotalLost<<8) >> 8), // 24 bits, signed
 			FractionLost: float64(block.FractionLost) / 256,
-			JitterMs:     1000 * float64(block.Jitter) / float64(s.in.playout.clock),
+			JitterMs:     1000 * float64(block.Jitter) / float64(s.chain.negotiated.Codec.Clock),
 			Of:           s.out.packets.Load(),
 		}
 		s.measureRTT(block, now)

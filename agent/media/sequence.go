@@ -112,6 +112,11 @@ func (r *reception) arrived(arrival int64, timestamp uint32) {
 	r.transit, r.hasTransit = transit, true
 }
 
+// retime goes on in another unit of timestamps.
+func (r *reception) retime(from, to int) {
+	r.jitter, r.hasTransit = r.jitter*float64(to)/float64(from), false
+}
+
 // expected is how many packets the source sent, as far as can be seen.
 func (r *reception) expected() int64 { return r.highest() - r.baseExt + 1 }
 

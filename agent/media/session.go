@@ -195,10 +195,11 @@ func (s *Session) swap(n sdp.Negotiated, source Source) error {
 			s.filters = append(s.filters, newTones(c.rate, s.tones, &s.sound))
 		}
 		s.in.play(newPlayout(clock, c.rate, int64(c.step)))
+		s.in.eventClock = clock
 		s.in.events, s.in.detector = dtmf.NewReceiver(clock), dtmf.NewDetector(c.rate)
 		s.out.events, s.out.tones = dtmf.NewSender(clock), dtmf.NewTones(c.rate)
 	}
-	s.in.playout.step, s.in.playout.kinds = int64(c.step), &c.kinds
+	s.in.playout.step, s.in.playout.kinds = ticksOf(c.ptime, s.in.playout.clock), &c.kinds
 	s.out.tape.thread(c.rate)
 	if old == nil || old.negotiated.Remote != n.Remote || old.negotiated.RemoteRTCP != n.RemoteRTCP {
 		s.reports.learned = netip.AddrPort{}

@@ -314,3 +314,36 @@ func TestComfortNoiseIsAgreedOn(t *testing.T) {
 		}
 	}
 }
+
+// An offer of codecs of two RTP clocks has telephone-events for both: those of the clock of the codec that is sent are agreed on
+// (RFC 4733 §2.1), and audio may come in either codec.
+func TestAnswerToTwoClocks(t *testing.T) {
+	const offer = "v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4000 RTP/AVP 111 0 96 97\r\na=rtpmap:111 opus/48000/2\r\n" +
+		"a=rtpmap:96 telephone-event/48000\r\na=rtpmap:97 telephone-event/8000\r\n"
+	for says, c := range map[string]struct {
+		codecs []codec.Format
+		events int
+	}{
+		"Opus first":  {[]codec.Format{opusFormat, codec.Formats([]int{0}, codec.Options{})[0]}, 96},
+		"G.711 first": {[]codec.Format{codec.Formats([]int{0}, codec.Options{})[0], opusFormat}, 97},
+		"G.711 alone": {codec.Formats([]int{0}, codec.Options{}), 97},
+		"Opus alone":  {[]codec.Format{opusFormat}, 96},
+	} {
+		ours := caps()
+		ours.Codecs = c.codecs
+		theirs, err := Parse([]byte(offer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, n, err := Answer(theirs, ours, origin)
+		if err != nil || n.ReceiveEventPT != c.events || n.TelephoneEventPT != c.events || len(n.Receive) != len(c.codecs) || !n.Codec.Same(c.codecs[0]) {
+			t.Errorf("%s: %+v, %v\n%s", says, n, err, answer.Marshal())
+		}
+		if text := string(answer.Marshal()); strings.Count(text, "telephone-event") != 1 || !strings.Contains(text, fmt.Sprintf("a=rtpmap:%d telephone-event/", c.events)) {
+			t.Errorf("%s: the answer is\n%s", says, text)
+		}
+	}
+}
+
+// opusFormat is Opus in a build that may not speak it.
+var opusFormat = codec.Format{Name: "opus", PT: 103, Clock: 48000, Channels: 2}
