@@ -2,6 +2,8 @@ package sdp
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/softphone-operator/softphone-operator/agent/codec"
 )
@@ -45,12 +47,25 @@ func Reoffer(previous *Description, c Capabilities, o Origin) *Description {
 func offerAudio(c Capabilities, before []codec.Format) Media {
 	m := Media{Kind: "audio", Port: c.Port, Proto: c.Protect.profile()}
 	m.setFormats(offered(c, before))
+	m.Attributes = slices.DeleteFunc(m.Attributes, wellKnown)
 	m.Attributes = append(m.Attributes, c.Protect.offer()...)
 	m.Attributes = append(m.Attributes, c.ICE.attributes()...)
 	if c.VoIPMetrics {
 		m.Attributes = append(m.Attributes, askMetrics())
 	}
 	return m.finish(c, c.ptime(), c.RTCPMux, c.Direction)
+}
+
+// wellKnown says that an attribute maps a number to what it means anyhow (RFC 3551 §6, RFC 8866 §6.6): another thing that an INVITE with
+// all codecs has no room for.
+func wellKnown(a Attribute) bool {
+	number, meaning, _ := strings.Cut(a.Value, " ")
+	pt, err := strconv.ParseUint(number, 10, 7)
+	if a.Key != "rtpmap" || err != nil {
+		return false
+	}
+	f, ok := codec.Static(uint8(pt))
+	return ok && meaning == f.String()
 }
 
 // finish adds what follows the formats in every stream of ours.
