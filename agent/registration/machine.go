@@ -52,6 +52,8 @@ type state struct {
 	last *outcome
 	// held: waiting for the crowd, while the binding there is stays as it was.
 	held bool
+	// freed: the crowd before it was gone before the line's own attempt had its outcome, which may be that it waits for that crowd.
+	freed bool
 	// retry is when the next attempt is due, while waiting.
 	retry time.Time
 	// plain: without RFC 5626, since a proxy on the way does not know it.
@@ -174,7 +176,7 @@ func next(s state, ev event) (state, []action) {
 
 // begin registers from scratch, after the actions given.
 func begin(s state, before ...action) (state, []action) {
-	s.phase, s.shown, s.failures, s.ask, s.retry = registering, delivery.Registering, 0, 0, time.Time{}
+	s.phase, s.shown, s.failures, s.ask, s.retry, s.freed = registering, delivery.Registering, 0, 0, time.Time{}, false
 	return s, append(before, action{do: register})
 }
 
@@ -212,10 +214,14 @@ func onDone(s state, ev event) (state, []action) {
 
 // onAnswer takes the outcome of a REGISTER that asked for a binding.
 func onAnswer(s state, ev event) (state, []action) {
-	o := ev.outcome
+	o, freed := ev.outcome, s.freed
+	s.freed = false
 	switch {
 	case o.ok() && o.granted > 0:
 		return succeed(s, ev)
+	case o.problem == delivery.ProblemHeldBack && freed:
+		// Told to wait, and that it need not: nothing was sent, and nobody will say so again.
+		return s, []action{{do: register, ask: s.ask}}
 	case o.code == 423 && o.minExpires > s.ask && o.minExpires <= mostMinExpires:
 		// RFC 3261 §10.2.8: "If a UA receives a 423 (Interval Too Brief) response,
 		// it MAY retry the registration after making the expiration interval of
@@ -351,6 +357,10 @@ func onLost(s state, ev event) (state, []action) {
 // onReleased tries again at once what was given up for others' sake or for want
 // of an answer, and nothing else: what a server has said no to stays said.
 func onReleased(s state) (state, []action) {
+	switch s.phase {
+	case registering, refreshing, retrying:
+		s.freed = true
+	}
 	if s.phase != waiting || s.last == nil {
 		return s, nil
 	}

@@ -152,6 +152,13 @@ func transitions() []transition {
 		{"another line was let in", state{phase: waiting, shown: delivery.Error, last: heldBack}, released, nil, retrying, delivery.Error, []do{register}},
 		{"the server that was silent is back", state{phase: waiting, shown: delivery.Error, last: silence}, released, nil, retrying, delivery.Error, []do{register}},
 		{"the server that was away is back", state{phase: waiting, shown: delivery.Error, last: icmp}, released, nil, retrying, delivery.Error, []do{register}},
+		{"another line was let in during the attempt", state{phase: registering, shown: delivery.Registering}, released, nil, registering, delivery.Registering, nil},
+		{"another line was let in during a refresh", state{phase: refreshing, expires: holds, shown: delivery.Registered}, released, nil, refreshing, delivery.Registered, nil},
+		{"another line was let in during a retry", state{phase: retrying, shown: delivery.Error, last: heldBack}, released, nil, retrying, delivery.Error, nil},
+		{"held back by a crowd that is gone by now", state{phase: registering, freed: true, shown: delivery.Registering}, done, heldBack, registering, delivery.Registering, []do{register}},
+		{"a refresh held back by a crowd that is gone by now", state{phase: refreshing, freed: true, expires: holds, shown: delivery.Registered, last: granted600}, done, heldProven, refreshing, delivery.Registered, []do{register}},
+		{"a retry held back by a crowd that is gone by now", state{phase: retrying, freed: true, shown: delivery.Error, last: heldBack}, done, heldBack, retrying, delivery.Error, []do{register}},
+		{"refused, whatever became of the crowd", state{phase: registering, freed: true}, done, refused, waiting, delivery.Unauthorized, []do{wake}},
 		{"a refusal stays one, whoever is let in", state{phase: waiting, shown: delivery.Unauthorized, last: refused}, released, nil, waiting, delivery.Unauthorized, nil},
 	}
 }
@@ -172,14 +179,27 @@ func TestTransitions(t *testing.T) {
 	}
 }
 
+// The gate tells a line that it is held, then that it need not wait any more; what it told first comes second, by way of the attempt.
+func TestWordThatTheCrowdIsGoneOvertakesTheWordToWait(t *testing.T) {
+	s := state{phase: registering, shown: delivery.Registering}
+	s, _ = next(s, event{kind: released, at: t0})
+	s, actions := next(s, event{kind: done, at: t0, outcome: heldBack})
+	if s.phase != registering || len(actions) != 1 || actions[0].do != register {
+		t.Fatalf("%s, %v: the line waits for nothing", s.phase, actions)
+	}
+	if s, _ = next(s, event{kind: done, at: t0, outcome: heldBack}); s.phase != waiting {
+		t.Errorf("held back anew, the line is %s", s.phase)
+	}
+}
+
 // illegal is what changes nothing: answers and timers that come late.
 var illegal = map[phase][]kind{
 	idle:        {due, done, changed, moved, lost, released},
-	registering: {start, due, lost, released},
+	registering: {start, due, lost},
 	registered:  {start, done, released},
-	refreshing:  {start, due, lost, released},
+	refreshing:  {start, due, lost},
 	waiting:     {start, done, lost},
-	retrying:    {start, due, lost, released},
+	retrying:    {start, due, lost},
 	removing:    {start, changed, moved, lost, released},
 	leaving:     {start, changed, moved, stop, lost, released},
 	stopped:     {due, done, changed, moved, stop, lost, released},
