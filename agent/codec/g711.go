@@ -1,6 +1,9 @@
 package codec
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // g711Impairment is G.711 with packet-loss concealment by waveform substitution (G.711 Appendix I): Ie 0, Bpl 25.1 by
 // G.113 Appendix I; the same codec without concealment has Bpl 4.3.
@@ -17,15 +20,20 @@ const (
 // muLaw and aLaw are the decoder output values of G.711 tables 2 and 1.
 var muLaw, aLaw = muLawTable(), aLawTable()
 
+// muLawCodes and aLawCodes are the octets of positive samples, four at a time: no decision value lies between those.
+var muLawCodes, aLawCodes = codes(muLawCode), codes(aLawCode)
+
 // EncodeMuLaw is the μ-law octet of a 16-bit sample (G.711 table 2).
 func EncodeMuLaw(sample int16) byte {
-	v, sign := int(sample), byte(0)
-	if v < 0 {
-		v, sign = -v, 0x80
-	}
-	v = min(v, muLawClip) + muLawBias
+	negative := int32(sample) >> 31 // all bits, or none: a branch could not be guessed
+	v := min((int32(sample)^negative)-negative, muLawClip)
+	return muLawCodes[v>>2] ^ byte(negative)&0x80
+}
+
+func muLawCode(magnitude int) byte {
+	v := min(magnitude, muLawClip) + muLawBias
 	segment := bits.Len(uint(v)) - 8
-	return ^(sign | byte(segment<<4) | byte(v>>(segment+3)&0x0f))
+	return ^(byte(segment<<4) | byte(v>>(segment+3)&0x0f))
 }
 
 // DecodeMuLaw is the 16-bit sample of a μ-law octet.
@@ -33,12 +41,20 @@ func DecodeMuLaw(octet byte) int16 { return muLaw[octet] }
 
 // EncodeALaw is the A-law octet of a 16-bit sample (G.711 table 1).
 func EncodeALaw(sample int16) byte {
-	v, sign := int(sample), byte(0x80)
-	if v < 0 {
-		v, sign = ^v, 0
+	negative := int32(sample) >> 31
+	return aLawCodes[(int32(sample)^negative)>>2] ^ byte(negative)&0x80
+}
+
+func aLawCode(magnitude int) byte {
+	segment := max(bits.Len(uint(magnitude))-8, 0)
+	return (0x80 | byte(segment<<4) | byte(magnitude>>(max(segment, 1)+3)&0x0f)) ^ aLawEven
+}
+
+func codes(code func(magnitude int) byte) (table [1 << 13]byte) {
+	for i := range table {
+		table[i] = code(i << 2)
 	}
-	segment := max(bits.Len(uint(v))-8, 0)
-	return (sign | byte(segment<<4) | byte(v>>(max(segment, 1)+3)&0x0f)) ^ aLawEven
+	return table
 }
 
 // DecodeALaw is the 16-bit sample of an A-law octet.
@@ -71,20 +87,40 @@ func aLawTable() (table [256]int16) {
 	return table
 }
 
-// g711Encoder is a sample-by-sample companding law.
-type g711Encoder struct{ law func(int16) byte }
+// g711Encoder works sample by sample. Each law has a loop of its own: a call for each sample costs more than the law.
+type g711Encoder struct{}
 
-func newMuLawEncoder() Encoder { return g711Encoder{EncodeMuLaw} }
-func newALawEncoder() Encoder  { return g711Encoder{EncodeALaw} }
+type (
+	muLawEncoder struct{ g711Encoder }
+	aLawEncoder  struct{ g711Encoder }
+)
+
+func newMuLawEncoder() Encoder { return muLawEncoder{} }
+func newALawEncoder() Encoder  { return aLawEncoder{} }
 
 func (g711Encoder) Rate() int         { return g711Rate }
 func (g711Encoder) FrameSamples() int { return 1 }
 
-func (e g711Encoder) Encode(dst []byte, pcm []int16) ([]byte, error) {
-	for _, sample := range pcm {
-		dst = append(dst, e.law(sample))
+func (muLawEncoder) Encode(dst []byte, pcm []int16) ([]byte, error) {
+	dst, out := grown(dst, len(pcm))
+	for i, sample := range pcm {
+		out[i] = EncodeMuLaw(sample)
 	}
 	return dst, nil
+}
+
+func (aLawEncoder) Encode(dst []byte, pcm []int16) ([]byte, error) {
+	dst, out := grown(dst, len(pcm))
+	for i, sample := range pcm {
+		out[i] = EncodeALaw(sample)
+	}
+	return dst, nil
+}
+
+// grown is a slice made n longer, and what was added.
+func grown[T any](s []T, n int) (whole, added []T) {
+	whole = slices.Grow(s, n)[:len(s)+n]
+	return whole, whole[len(s):]
 }
 
 // g711Decoder expands octets and conceals gaps by waveform substitution.
@@ -100,11 +136,11 @@ func (*g711Decoder) Rate() int                  { return g711Rate }
 func (*g711Decoder) Samples(payload []byte) int { return len(payload) }
 
 func (d *g711Decoder) Decode(dst []int16, payload []byte) ([]int16, error) {
-	start := len(dst)
-	for _, octet := range payload {
-		dst = append(dst, d.law[octet])
+	dst, out := grown(dst, len(payload))
+	for i, octet := range payload {
+		out[i] = d.law[octet]
 	}
-	d.plc.Good(dst[start:])
+	d.plc.Good(out)
 	return dst, nil
 }
 

@@ -1,13 +1,17 @@
 package codec
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Concealer fills the gaps lost packets leave, by repeating the last pitch period that was heard and fading it out: the method of
 // ITU-T G.711 Appendix I (without its look-ahead delay), for any sampling rate, for codecs that bring no concealment of their own.
 // It allocates nothing after it is made.
 type Concealer struct {
 	rate    int
-	history []int16 // the last samples played, oldest first
+	history []int16 // the last samples played, a ring
+	oldest  int     // where it begins
 	period  []int16 // what a running concealment repeats
 	pos     int     // next sample of period
 	lost    int     // samples concealed since the last good one; 0 = no concealment runs
@@ -66,6 +70,7 @@ func (c *Concealer) Conceal(dst []int16, n int) []int16 {
 
 // start takes the last pitch period of the history, its end blended so that it can follow itself without a click.
 func (c *Concealer) start() {
+	c.straighten()
 	pitch, end := c.pitch(), len(c.history)
 	c.period, c.pos = append(c.period[:0], c.history[end-pitch:]...), 0
 	blend := pitch / 4
@@ -116,10 +121,18 @@ func (c *Concealer) pitch() int {
 }
 
 func (c *Concealer) remember(pcm []int16) {
-	if len(pcm) >= len(c.history) {
-		copy(c.history, pcm[len(pcm)-len(c.history):])
-		return
+	pcm = pcm[max(len(pcm)-len(c.history), 0):]
+	n := copy(c.history[c.oldest:], pcm)
+	copy(c.history, pcm[n:])
+	if c.oldest += len(pcm); c.oldest >= len(c.history) {
+		c.oldest -= len(c.history)
 	}
-	kept := copy(c.history, c.history[len(pcm):])
-	copy(c.history[kept:], pcm)
+}
+
+// straighten has the history begin with the oldest sample.
+func (c *Concealer) straighten() {
+	slices.Reverse(c.history[:c.oldest])
+	slices.Reverse(c.history[c.oldest:])
+	slices.Reverse(c.history)
+	c.oldest = 0
 }
