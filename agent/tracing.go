@@ -82,12 +82,9 @@ func (s *supervisor) LineTrace(name string) (trace.Trace, string, error) {
 func (s *supervisor) sweepTraces() {
 	running := map[string]bool{}
 	for _, l := range s.allLines() {
-		if l.activeCalls() == 0 {
-			continue
-		}
-		for _, r := range l.records() {
-			if r.State != call.Ended {
-				running[r.CallID] = true
+		for _, in := range l.incarnations() {
+			for _, id := range in.calls.CallIDs() {
+				running[id] = true
 			}
 		}
 	}

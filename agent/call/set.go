@@ -275,6 +275,19 @@ func (s *Set) Records() []Record {
 	return records
 }
 
+// CallIDs are those of the calls that have not ended.
+func (s *Set) CallIDs() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := make([]string, 0, len(s.running))
+	for _, c := range s.running {
+		if r := &c.view.Load().record; r.State != Ended {
+			ids = append(ids, r.CallID)
+		}
+	}
+	return ids
+}
+
 // Record of one call.
 func (s *Set) Record(id string) (Record, bool) {
 	s.mu.Lock()
