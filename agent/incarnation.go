@@ -182,6 +182,7 @@ func (in *incarnation) callOptions(l *line) call.Options {
 		Record:       t.Row.Record,
 		Recordings:   l.env.recordings,
 		NAT:          natOf(t, in.socket),
+		Clock:        &l.env.clock,
 		OnChange:     l.onCall,
 		OnText:       func(t call.Text) { l.env.metrics.TextMessage(l.name, string(t.Direction), t.Code) },
 		Log:          l.env.log,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/softphone-operator/softphone-operator/agent/call"
 	"github.com/softphone-operator/softphone-operator/agent/checkrun"
+	"github.com/softphone-operator/softphone-operator/agent/media"
 	"github.com/softphone-operator/softphone-operator/agent/metrics"
 	"github.com/softphone-operator/softphone-operator/agent/recording"
 	"github.com/softphone-operator/softphone-operator/agent/registration"
@@ -39,6 +40,7 @@ type environment struct {
 	reaches    reaches
 	prompts    *soundfile.Library
 	recordings *recording.Store
+	clock      media.Clock   // of all calls' audio
 	inFlight   time.Duration // transactionLife; tests are shorter
 	expiry     expiryLog
 	log        *slog.Logger

@@ -51,7 +51,7 @@ func (c *call) newAudio(source media.Source) *audio {
 		open: open,
 		config: media.Config{
 			Ports:        media.PortRange{First: a.RTPPortRangeStart, Last: a.RTPPortRangeEnd},
-			SymmetricRTP: a.SendAudioBack, Log: o.Log, Guard: c.guarded,
+			SymmetricRTP: a.SendAudioBack, Log: o.Log, Guard: c.guarded, Clock: o.Clock,
 		},
 		caps: capabilities(a, o.Network), source: source, onDigit: c.heardDigit,
 	}

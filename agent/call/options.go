@@ -113,6 +113,8 @@ type Options struct {
 	// NAT gives the servers that help to be reached from elsewhere; nil = none, and
 	// calls announce their own address. With an error it gives what it found all the same.
 	NAT func(ctx context.Context) (media.NAT, error)
+	// Clock is what the audio of all of an agent's calls goes by; nil = one for each call.
+	Clock *media.Clock
 	// OpenMedia opens a call's audio; nil = media.Open.
 	OpenMedia func(media.Config) (Media, error)
 	// OnChange is told every change of a call, in order per call, from the

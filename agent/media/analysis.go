@@ -24,7 +24,8 @@ type Heard struct {
 type analysis struct {
 	rate    int
 	window  []int16 // running
-	power   float64
+	power   int64
+	frame   volume  // of the last frame
 	loud    []int16 // last whole window that was not silent
 	level   float64 // of loud, dBm0
 	silent  int     // silent windows since then
@@ -40,11 +41,12 @@ func newAnalysis(rate int) *analysis {
 
 // filter implements filter.
 func (a *analysis) filter(f Frame) {
+	a.frame = volume{}
 	for samples := f.Samples; len(samples) > 0; {
 		n := min(cap(a.window)-len(a.window), len(samples))
-		for _, v := range samples[:n] {
-			a.power += float64(v) * float64(v)
-		}
+		power := a.frame.power
+		a.frame.add(samples[:n])
+		a.power += a.frame.power - power
 		a.window = append(a.window, samples[:n]...)
 		samples = samples[n:]
 		if len(a.window) == cap(a.window) {
@@ -53,9 +55,35 @@ func (a *analysis) filter(f Frame) {
 	}
 }
 
+// volume is what is measured of every sample that is heard, once for all who want to know.
+type volume struct {
+	power   int64 // sum of squares
+	samples int
+	clipped int // samples at full scale
+}
+
+func (l *volume) add(pcm []int16) {
+	power := int64(0)
+	for _, v := range pcm {
+		power += int64(v) * int64(v)
+		if uint32(int32(v)+fullScalePCM) > 2*fullScalePCM {
+			l.clipped++
+		}
+	}
+	l.power, l.samples = l.power+power, l.samples+len(pcm)
+}
+
+// silent says whether it is what levelDBm0 calls quieter than silenceDBm0.
+func (l *volume) silent() bool {
+	return float64(l.power) < silentSquare*float64(l.samples)
+}
+
+// silentSquare is the mean square of silenceDBm0.
+var silentSquare = fullScaleSquare * math.Pow(10, (silenceDBm0-fullScaleDBm0)/10)
+
 // close ends a window.
 func (a *analysis) close() {
-	level := levelDBm0(a.power / float64(len(a.window)))
+	level := levelDBm0(float64(a.power) / float64(len(a.window)))
 	if level < silenceDBm0 {
 		a.silent++
 	} else {
@@ -84,10 +112,12 @@ func (a *analysis) last() *Heard {
 	return &Heard{FrequencyHz: a.hz, LevelDBm0: a.level}
 }
 
+// fullScaleSquare is the mean square of a full-scale sine.
+const fullScaleSquare = 32768.0 * 32768 / 2
+
 // levelDBm0 is the level of a mean square.
 func levelDBm0(meanSquare float64) float64 {
-	const fullScale = 32768.0 * 32768 / 2
-	return 10*math.Log10(max(meanSquare, 1e-3)/fullScale) + fullScaleDBm0
+	return 10*math.Log10(max(meanSquare, 1e-3)/fullScaleSquare) + fullScaleDBm0
 }
 
 // dominant is the frequency of the strongest sine in pcm: the peak of its spectrum under a Hann window, interpolated by a parabola

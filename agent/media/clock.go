@@ -11,13 +11,13 @@ import (
 const (
 	maxLag    = 200 * time.Millisecond // caught up packet by packet; beyond it the peer would get a burst of old audio
 	maxReplay = 10 * time.Second       // of what was received meanwhile, still heard
-	readFirst = time.Millisecond       // for the readers to take in what arrived meanwhile
+	readFirst = time.Millisecond       // for readers to take in what arrived meanwhile
 )
 
 // keepTime runs the chain, a frame at a time, at moments a packet time apart. The moments are reckoned from the first one, not from
 // the last wake-up, so that lateness never adds up, and received audio is played by them, so that lateness of ours is no jitter.
 func (s *Session) keepTime() {
-	due := time.Now()
+	due, d := time.Now(), new(desk)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -26,21 +26,24 @@ func (s *Session) keepTime() {
 			return
 		case <-timer.C:
 		}
-		due = s.catchUp(due)
-		due = due.Add(s.tick(due))
+		d.now = time.Now()
+		due = s.catchUp(due, d)
+		due = due.Add(s.tick(due, d))
 		timer.Reset(time.Until(due))
 	}
 }
 
 // catchUp gives the moment of the next frame to send when the clock should have sent at due. What it skips is played, not sent.
-func (s *Session) catchUp(due time.Time) time.Time {
-	lag := time.Since(due)
+func (s *Session) catchUp(due time.Time, d *desk) time.Time {
+	lag := d.now.Sub(due)
 	if lag < maxLag/4 {
 		s.behind = 0
 		return due
 	}
 	s.stood(lag)
-	time.Sleep(readFirst)
+	if s.clock.seat == nil {
+		time.Sleep(readFirst)
+	}
 	if lag <= maxLag {
 		return due
 	}
@@ -49,7 +52,7 @@ func (s *Session) catchUp(due time.Time) time.Time {
 	c := s.chain
 	frames := lag / c.ptime
 	for i := range min(frames, maxReplay/c.ptime) {
-		s.play(c, due.Add(i*c.ptime))
+		s.play(c, due.Add(i*c.ptime), d)
 	}
 	s.out.skip(uint32(frames) * c.step)
 	return due.Add(frames * c.ptime)
@@ -67,20 +70,58 @@ func (s *Session) stood(lag time.Duration) {
 }
 
 // tick plays the frame that is due, sends one, and a report when it is time. It gives the time until the next frame.
-func (s *Session) tick(due time.Time) time.Duration {
-	f := s.frame(due)
+func (s *Session) tick(due time.Time, d *desk) time.Duration {
+	lasts := s.work(due, d)
+	s.deliver(d)
+	return lasts
+}
+
+// work is a tick without the sending.
+func (s *Session) work(due time.Time, d *desk) time.Duration {
+	d.leaving = s.frame(due, d)
+	f := &d.leaving
+	for _, digit := range f.digits {
+		if f.tell != nil {
+			f.tell(digit)
+		}
+	}
+	return f.chain.ptime
+}
+
+// deliver sends what a tick left.
+func (s *Session) deliver(d *desk) {
+	f := &d.leaving
 	if f.packet != nil {
 		s.send(f.packet, f.octets, f.to)
 	}
 	if f.report != nil {
 		s.sendReport(f.report, f.reportTo, f.chain.negotiated.RTCPMux)
 	}
-	for _, d := range f.digits {
-		if f.tell != nil {
-			f.tell(d)
-		}
+	d.leaving = leaving{}
+}
+
+// desk is where a frame is worked out. What lies on it outlives the frame no longer than until it is sent, so that sessions that take
+// turns can share it: that spares memory, and a processor's caches most of all.
+type desk struct {
+	now         time.Time // when work on the frame began
+	heard, said []int16
+	packet      [packetRoom]byte
+	leaving     leaving
+
+	// For sessions on a clock.
+	batch   *batch
+	fetched int       // datagrams in the batch
+	next    time.Time // turn
+}
+
+func newDesk() *desk { return &desk{batch: newBatch(batchSize)} }
+
+// pcmOf makes one of a desk's stretches of PCM as long as a frame.
+func pcmOf(which *[]int16, samples int) []int16 {
+	if cap(*which) < samples {
+		*which = make([]int16, samples)
 	}
-	return f.chain.ptime
+	return (*which)[:samples]
 }
 
 // leaving is what a frame brings to send.
@@ -96,21 +137,21 @@ type leaving struct {
 }
 
 // frame plays what is due and makes what is to be sent; sending is done outside the lock.
-func (s *Session) frame(due time.Time) (f leaving) {
+func (s *Session) frame(due time.Time, d *desk) (f leaving) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.chain
 	f.chain = c
-	heard := s.play(c, due)
+	heard := s.play(c, due, d)
 	last := s.in.last
 	if s.in.silent {
 		last = due
 	}
-	s.watch.look(due, last, c.negotiated.Direction.Receives(), heard, c.ptime)
+	s.watch.look(due, last, c.negotiated.Direction.Receives(), s.heard.frame, c.rate, c.ptime)
 	f.digits, f.tell, s.in.untold = s.in.untold, s.onDTMF, nil
 	f.to = s.latch.destination()
 	if c.negotiated.Direction.Sends() && f.to.IsValid() && !s.closed && s.protection.ready() {
-		f.packet, f.octets = s.encode(c, heard)
+		f.packet, f.octets = s.encode(c, heard, d)
 	} else {
 		s.out.skip(c.step)
 	}
@@ -125,25 +166,23 @@ func (s *Session) frame(due time.Time) (f leaving) {
 }
 
 // play takes the frame due at a moment from the jitter buffer through the filters.
-func (s *Session) play(c *chain, due time.Time) Frame {
-	if len(s.played) != c.samples {
-		s.played = make([]int16, c.samples)
-	}
+func (s *Session) play(c *chain, due time.Time, d *desk) Frame {
 	s.out.tape.turn(due)
+	played := pcmOf(&d.heard, c.samples)
 	p := s.in.playout
-	p.pull(s.ticksAt(due), s.played, &c.decoders)
-	heard := Frame{s.played, c.rate, uint32(p.next() - p.step)}
+	p.pull(s.ticksAt(due), played, &c.decoders)
+	heard := Frame{played, c.rate, uint32(p.next() - p.step)}
 	for _, f := range s.filters {
 		f.filter(heard)
 	}
 	if c.negotiated.ReceiveEventPT < 0 {
-		s.in.detector.Push(s.played, s.in.heardTone)
+		s.in.detector.Push(played, s.in.heardTone)
 	}
 	return heard
 }
 
-func (s *Session) encode(c *chain, heard Frame) ([]byte, int) {
-	packet, octets, err := s.out.next(c, heard)
+func (s *Session) encode(c *chain, heard Frame, d *desk) ([]byte, int) {
+	packet, octets, err := s.out.next(c, heard, d)
 	if err == nil && packet != nil {
 		packet, err = s.protection.protectRTP(packet)
 	}

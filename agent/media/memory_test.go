@@ -26,11 +26,15 @@ type network struct {
 
 	// translate is what a NAT on the way does to addresses; an invalid destination drops. nil: nothing.
 	translate func(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort)
+
+	// waits has sessions wait for datagrams and take them in at once, as from a relay. Else they look by a clock, as on Linux.
+	waits bool
 }
 
 type datagram struct {
 	b    []byte
 	from netip.AddrPort
+	at   time.Time // it arrived
 }
 
 func newNetwork() *network { return &network{ends: map[netip.AddrPort]chan datagram{}} }
@@ -45,7 +49,7 @@ func (n *network) send(from, to netip.AddrPort, b []byte) {
 		from, to = n.translate(from, to)
 	}
 	n.mu.Unlock()
-	d := datagram{append([]byte(nil), b...), from}
+	d := datagram{b: append([]byte(nil), b...), from: from}
 	for _, after := range delays {
 		if after <= 0 {
 			n.arrive(to, d)
@@ -58,6 +62,7 @@ func (n *network) send(from, to netip.AddrPort, b []byte) {
 func (n *network) arrive(to netip.AddrPort, d datagram) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	d.at = time.Now()
 	if end, ok := n.ends[to]; ok {
 		select {
 		case end <- d:
@@ -132,7 +137,11 @@ const (
 func (n *network) open(t testing.TB, addr string) *Session {
 	m := n.attach(addr)
 	s := newSession(Config{Local: m.rtp.Addr(), SymmetricRTP: true}, m)
-	s.listen()
+	if n.waits {
+		s.listen()
+	} else {
+		s.sit(new(Clock), &kept{memory: m})
+	}
 	t.Cleanup(func() { closeSession(t, s) })
 	return s
 }

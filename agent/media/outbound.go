@@ -15,10 +15,8 @@ const packetRoom = 1500
 // outbound makes the RTP stream we send. It is used by the clock alone, except for what it counts.
 type outbound struct {
 	header rtp.Header
-	tick   uint32 // timestamp of the frame in the making; moves with time, sending or not
-	mark   bool   // the next packet is the first after a pause
-	buffer []byte
-	pcm    []int16
+	tick   uint32       // timestamp of the frame in the making; moves with time, sending or not
+	mark   bool         // the next packet is the first after a pause
 	events *dtmf.Sender // nil when the peer never took telephone-events
 	tones  *dtmf.Tones  // digits within the audio
 	digits []byte       // sent
@@ -34,7 +32,6 @@ func newOutbound() *outbound {
 		header: rtp.Header{Version: 2, SSRC: rand.Uint32(), SequenceNumber: uint16(rand.Uint32())},
 		tick:   rand.Uint32(),
 		mark:   true,
-		buffer: make([]byte, packetRoom),
 	}
 }
 
@@ -44,19 +41,16 @@ func (o *outbound) skip(ticks uint32) {
 	o.mark = true
 }
 
-// next makes the packet of one step: a telephone-event if one is being sent, else what the source says. It stays valid until the
-// next call. The source runs on underneath an event. There is no packet when the codec needs none for what is to be heard.
-func (o *outbound) next(c *chain, heard Frame) ([]byte, int, error) {
-	if len(o.pcm) != c.samples {
-		o.pcm = make([]int16, c.samples)
-	}
+// next makes the packet of one step, on a desk: a telephone-event if one is being sent, else what the source says. The source runs on underneath an event. There is no packet when the codec needs none for what is to be heard.
+func (o *outbound) next(c *chain, heard Frame, d *desk) ([]byte, int, error) {
+	said := pcmOf(&d.said, c.samples)
 	timestamp := o.tick
 	o.tick += c.step
-	c.generator.Fill(Frame{o.pcm, c.rate, timestamp}, heard)
-	o.tones.Fill(o.pcm)
+	c.generator.Fill(Frame{said, c.rate, timestamp}, heard)
+	o.tones.Fill(said)
 
 	o.header.PayloadType, o.header.Timestamp, o.header.Marker = c.negotiated.Codec.PT, timestamp, o.mark
-	payload := o.buffer[12:12]
+	payload := d.packet[12:12]
 	if event, ok := o.event(c, timestamp); ok {
 		o.header.PayloadType, o.header.Timestamp, o.header.Marker = uint8(c.negotiated.TelephoneEventPT), event.Timestamp, event.Marker
 		if unit := c.negotiated.EventClock; unit > 0 {
@@ -65,22 +59,22 @@ func (o *outbound) next(c *chain, heard Frame) ([]byte, int, error) {
 		payload = event.Event.AppendTo(payload)
 	} else {
 		var err error
-		if payload, err = c.encoder.Encode(payload, o.pcm); err != nil {
+		if payload, err = c.encoder.Encode(payload, said); err != nil {
 			return nil, 0, err
 		}
 		if len(payload) == 0 {
 			o.mark = true
 			return nil, 0, nil
 		}
-		o.tape.sent(o.pcm)
+		o.tape.sent(said)
 	}
 	o.mark = false
-	n, err := o.header.MarshalTo(o.buffer)
+	n, err := o.header.MarshalTo(d.packet[:])
 	if err != nil {
 		return nil, 0, err
 	}
 	o.header.SequenceNumber++
-	return o.buffer[:n+len(payload)], len(payload), nil
+	return d.packet[:n+len(payload)], len(payload), nil
 }
 
 func (o *outbound) event(c *chain, timestamp uint32) (dtmf.Packet, bool) {

@@ -187,6 +187,9 @@ func (p *playout) start(now int64) bool {
 
 // fill plays len(out) samples.
 func (p *playout) fill(out []int16, decoders *[128]codec.Decoder, want int64) {
+	if p.straight(out, decoders) {
+		return
+	}
 	for len(p.pcm) < len(out) {
 		missing := len(out) - len(p.pcm)
 		switch s := p.first(); {
@@ -207,6 +210,23 @@ func (p *playout) fill(out []int16, decoders *[128]codec.Decoder, want int64) {
 	}
 	copy(out, p.pcm)
 	p.pcm = p.pcm[:copy(p.pcm, p.pcm[len(out):])]
+}
+
+// straight decodes the packet whose time it is to where it is played, when it is just as long: nothing has to be kept, as is the rule.
+func (p *playout) straight(out []int16, decoders *[128]codec.Decoder) bool {
+	s := p.first()
+	if len(p.pcm) > 0 || s == nil || !s.audio || s.ts != p.edge || decoders[s.pt] == nil || decoders[s.pt].Samples(s.payload) != len(out) {
+		return false
+	}
+	own := p.pcm
+	p.pcm = out[:0]
+	p.decode(s, decoders)
+	if len(p.pcm) == len(out) && &p.pcm[0] == &out[0] {
+		p.pcm = own
+		return true
+	}
+	p.pcm = append(own, p.pcm...)
+	return false
 }
 
 // starve makes up samples when nothing is held. Up to a limit the timeline waits meanwhile: packets on their way are then not too late.

@@ -90,7 +90,7 @@ func TestEverySuiteProtectsACall(t *testing.T) {
 			na, nb := withSDES(suite, agreed(bob), agreed(alice))
 			start(t, a, na, Tone{Hz: 1000, LevelDBm0: -10})
 			start(t, b, nb, Echo{})
-			time.Sleep(8 * time.Second)
+			time.Sleep(12 * time.Second)
 			synctest.Wait()
 			heard(t, suite, a, b)
 			if got := a.Stats().Cipher; got != suite {
@@ -117,6 +117,7 @@ func TestEverySuiteProtectsACall(t *testing.T) {
 func TestForgedPacketsAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
+		n.waits = true // what was sent is judged at once
 		seen := 0
 		n.impair = func(_, to netip.AddrPort, b []byte) []time.Duration {
 			if to != netip.MustParseAddrPort(bob) {
@@ -156,6 +157,7 @@ func TestForgedPacketsAreRefused(t *testing.T) {
 func TestNewKeysAreTakenAndOldOnesGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
+		n.waits = true // what was sent is judged at once
 		a, b := n.open(t, alice), n.open(t, bob)
 		na, nb := withSDES("AEAD_AES_128_GCM", agreed(bob), agreed(alice))
 		start(t, a, na, Tone{Hz: 1000, LevelDBm0: -10})

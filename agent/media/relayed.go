@@ -69,6 +69,17 @@ type relayed struct {
 	rtp, rtcp *allocation
 }
 
+// mayWait says whether sending may have to wait, as for the server at the end of a TCP connection: others must not wait for it then.
+func mayWait(t transport) bool {
+	switch t := t.(type) {
+	case *relayed:
+		return true
+	case *byPair:
+		return t.relay != nil
+	}
+	return false
+}
+
 func (r *relayed) writeRTP(b []byte, to netip.AddrPort) error  { return r.rtp.write(b, to) }
 func (r *relayed) writeRTCP(b []byte, to netip.AddrPort) error { return r.rtcp.write(b, to) }
 

@@ -6,6 +6,7 @@
 package media
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,6 +34,7 @@ type Config struct {
 	Log          *slog.Logger // nil: the default one
 	Listen       []float64    // tones to listen for, in Hz; see Stats.Tones
 	Recorder     Recorder     // of both directions; nil: none
+	Clock        *Clock       // shared with other sessions; nil: one of its own
 	// Guard runs what handles packets and catches a panic in it, which ends that part of the session. nil: nothing is caught.
 	Guard func(f func())
 	// OnProtected is told when media that wants keys has them, or, with an error that wraps ErrNotProtected, that it gets none. It
@@ -52,6 +54,7 @@ type Session struct {
 	epoch      time.Time
 	stop       chan struct{}
 	running    sync.WaitGroup
+	clock      turning
 
 	mu      sync.Mutex // guards what follows
 	closed  bool
@@ -67,7 +70,6 @@ type Session struct {
 	behind  time.Duration // the clock's lag at the last frame; keepTime's own
 	filters []filter
 	watch   watch
-	played  []int16
 	onDTMF  func(rune)
 	refused uint64
 
@@ -91,7 +93,11 @@ func Open(c Config) (*Session, error) {
 		return nil, fmt.Errorf("opening media: %w", err)
 	}
 	s := newSession(c, t)
-	s.listen()
+	if p, ok := t.(polled); ok {
+		s.sit(cmp.Or(c.Clock, new(Clock)), p)
+	} else {
+		s.listen()
+	}
 	return s, nil
 }
 
@@ -118,7 +124,7 @@ func newSession(c Config, t transport) *Session {
 
 // listen reads both ports until the transport is closed.
 func (s *Session) listen() {
-	t := s.transport
+	t := s.transport.(awaited)
 	s.spawn(func() { s.read(t.readRTP, s.onRTP) })
 	s.spawn(func() { s.read(t.readRTCP, s.onRTCPPort) })
 }
@@ -155,7 +161,11 @@ func (s *Session) Start(n sdp.Negotiated, source Source) error {
 		return err
 	}
 	s.reports.schedule(time.Now())
-	s.spawn(s.keepTime)
+	if s.clock.seat != nil && !mayWait(s.transport) {
+		s.clock.sending = true
+	} else {
+		s.spawn(s.keepTime)
+	}
 	return nil
 }
 
@@ -246,6 +256,7 @@ func (s *Session) SetOnDTMF(f func(digit rune)) {
 func (s *Session) Close() error {
 	var err error
 	if s.leave() {
+		s.standUp()
 		for _, k := range s.gone {
 			err = errors.Join(err, k.agent.GracefulClose())
 		}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"time"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
@@ -24,42 +25,31 @@ func (r PortRange) pairs() (n, first int) {
 	return max((r.Last-first+1)/2, 0), first
 }
 
-// transport is the seam for how datagrams reach the peer: plainly, or by a relay. Writing must
-// not block; reading ends with an error when the transport is closed.
+// transport is the seam for how datagrams reach the peer: plainly, RTP by an even port and RTCP by the odd one after it
+// (RFC 3550 §11), or by a relay. Writing does not block.
 type transport interface {
-	readRTP(b []byte) (int, netip.AddrPort, error)
 	writeRTP(b []byte, to netip.AddrPort) error
-	readRTCP(b []byte) (int, netip.AddrPort, error)
 	writeRTCP(b []byte, to netip.AddrPort) error
 	localRTP() netip.AddrPort
 	close() error
 }
 
-// plain is a pair of UDP sockets, RTP on the even port and RTCP on the odd one after it (RFC 3550 §11).
-type plain struct{ rtp, rtcp *net.UDPConn }
-
-func (p *plain) readRTP(b []byte) (int, netip.AddrPort, error)  { return p.rtp.ReadFromUDPAddrPort(b) }
-func (p *plain) readRTCP(b []byte) (int, netip.AddrPort, error) { return p.rtcp.ReadFromUDPAddrPort(b) }
-
-func (p *plain) writeRTP(b []byte, to netip.AddrPort) error {
-	_, err := p.rtp.WriteToUDPAddrPort(b, to)
-	return err
+// awaited is a transport that is read by who waits for it. Reading ends with an error when the transport is closed.
+type awaited interface {
+	readRTP(b []byte) (int, netip.AddrPort, error)
+	readRTCP(b []byte) (int, netip.AddrPort, error)
 }
 
-func (p *plain) writeRTCP(b []byte, to netip.AddrPort) error {
-	_, err := p.rtcp.WriteToUDPAddrPort(b, to)
-	return err
+// polled is a transport that keeps what comes until somebody looks.
+type polled interface {
+	// fetch fills a batch with what came to a port (0 = RTP, 1 = RTCP), and gives the number of datagrams.
+	fetch(b *batch, port int) int
+	// datagram gives one of them, and from where and when it came: not before since, and about now at the latest.
+	datagram(b *batch, port, i int, now, since time.Time) (data []byte, from netip.AddrPort, at time.Time)
 }
-
-func (p *plain) localRTP() netip.AddrPort {
-	local := p.rtp.LocalAddr().(*net.UDPAddr).AddrPort()
-	return netip.AddrPortFrom(local.Addr().Unmap(), local.Port())
-}
-
-func (p *plain) close() error { return errors.Join(p.rtp.Close(), p.rtcp.Close()) }
 
 // listenPlain binds a pair in the range, starting at a random place so that a port is not used again right after a call.
-func listenPlain(local netip.Addr, ports PortRange) (*plain, error) {
+func listenPlain(local netip.Addr, ports PortRange) (transport, error) {
 	if ports == (PortRange{}) {
 		return listenAnywhere(local)
 	}
@@ -81,7 +71,7 @@ func listenPlain(local netip.Addr, ports PortRange) (*plain, error) {
 }
 
 // listenAnywhere takes a pair around a port the kernel finds free.
-func listenAnywhere(local netip.Addr) (*plain, error) {
+func listenAnywhere(local netip.Addr) (transport, error) {
 	const tries = 100
 	for range tries {
 		probe, err := listenUDP(local, 0)
@@ -101,18 +91,6 @@ func listenAnywhere(local netip.Addr) (*plain, error) {
 		}
 	}
 	return nil, fmt.Errorf("%w: %d tries on %s", ErrPortsExhausted, tries, local)
-}
-
-func listenPair(local netip.Addr, port int) (*plain, error) {
-	rtp, err := listenUDP(local, port)
-	if err != nil {
-		return nil, err
-	}
-	rtcp, err := listenUDP(local, port+1)
-	if err != nil {
-		return nil, errors.Join(err, rtp.Close())
-	}
-	return &plain{rtp, rtcp}, nil
 }
 
 func listenUDP(local netip.Addr, port int) (*net.UDPConn, error) {

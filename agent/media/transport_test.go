@@ -4,14 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
 )
 
 var loopback = netip.MustParseAddr("127.0.0.1")
@@ -147,26 +143,5 @@ func TestCallOverRealSockets(t *testing.T) {
 				t.Errorf("%+v, MOS %.2f, round trip %.2f ms", st, *st.MOS, *st.RTTMs)
 			}
 		})
-	}
-}
-
-func TestAudioIsMarkedExpedited(t *testing.T) {
-	for _, addr := range []string{"127.0.0.1", "::1"} {
-		p, err := listenPlain(netip.MustParseAddr(addr), PortRange{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, conn := range []*net.UDPConn{p.rtp, p.rtcp} {
-			class, err := ipv4.NewConn(conn).TOS()
-			if addr == "::1" {
-				class, err = ipv6.NewConn(conn).TrafficClass()
-			}
-			if err != nil || class != 0xb8 {
-				t.Errorf("%s: class %#x, %v", addr, class, err)
-			}
-		}
-		if err := p.close(); err != nil {
-			t.Error(err)
-		}
 	}
 }

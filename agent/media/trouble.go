@@ -1,9 +1,6 @@
 package media
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // Trouble is something wrong with the audio that is received, whether anybody noticed or not.
 type Trouble string
@@ -36,7 +33,7 @@ type watch struct {
 }
 
 // look takes one frame that is due. last is when the peer's last packet came.
-func (w *watch) look(now, last time.Time, receives bool, heard Frame, lasts time.Duration) {
+func (w *watch) look(now, last time.Time, receives bool, heard volume, rate int, lasts time.Duration) {
 	if !receives {
 		w.due, w.quiet = time.Time{}, 0
 		return
@@ -50,24 +47,18 @@ func (w *watch) look(now, last time.Time, receives bool, heard Frame, lasts time
 		w.quiet = 0 // that nothing comes is another trouble than that nothing is said
 		return
 	}
-	w.listen(heard, lasts)
+	w.listen(heard, rate, lasts)
 }
 
 // listen tells silence and clipping.
-func (w *watch) listen(heard Frame, lasts time.Duration) {
-	power := 0.
-	for _, v := range heard.Samples {
-		power += float64(v) * float64(v)
-		if v > fullScalePCM || v < -fullScalePCM {
-			w.clipped++
-		}
-	}
+func (w *watch) listen(heard volume, rate int, lasts time.Duration) {
 	w.quiet += lasts
-	if levelDBm0(power/math.Max(float64(len(heard.Samples)), 1)) >= silenceDBm0 {
+	if !heard.silent() {
 		w.quiet = 0
 	}
 	w.silence = max(w.silence, w.quiet)
-	if w.samples += len(heard.Samples); w.samples >= heard.Rate {
+	w.clipped += heard.clipped
+	if w.samples += heard.samples; w.samples >= rate {
 		if float64(w.clipped) > clippedPart*float64(w.samples) {
 			w.seconds++
 		}
