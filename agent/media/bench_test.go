@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"math/rand/v2"
 	"net/netip"
-	"runtime"
-	"syscall"
 	"testing"
 	"time"
 
@@ -73,7 +71,7 @@ func steadySecure(t testing.TB, suite string, source Source, sends, hears int) f
 		d.now = now
 		s.tick(now, &d)
 		packet.SequenceNumber++
-		packet.Timestamp += 160
+		packet.Timestamp += uint32(spec.Format.Clock / 50)
 		now = now.Add(20 * time.Millisecond)
 	}
 	for range 1000 {
@@ -120,57 +118,4 @@ func BenchmarkStats(b *testing.B) {
 		s.heard.filter(Frame{Samples: pcm})
 		s.Stats()
 	}
-}
-
-// A hundred calls over real sockets, both ends here: one operation is a second of all of them.
-func BenchmarkHundredCalls(b *testing.B) {
-	const calls = 100
-	empty := memoryUse()
-	var clock Clock
-	sessions := make([]*Session, 2*calls)
-	for i := range sessions {
-		s, err := Open(Config{Local: loopback, SymmetricRTP: true, Clock: &clock})
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer closeSession(b, s)
-		sessions[i] = s
-	}
-	for i := 0; i < len(sessions); i += 2 {
-		x, y := sessions[i], sessions[i+1]
-		start(b, x, agreed(y.LocalRTP().String()), Tone{Hz: 1000, LevelDBm0: -10})
-		start(b, y, agreed(x.LocalRTP().String()), Echo{})
-	}
-	second := time.NewTicker(time.Second)
-	defer second.Stop()
-	<-second.C
-	before := cpu(b)
-	for b.Loop() {
-		<-second.C
-	}
-	spent := cpu(b) - before
-	lost := uint64(0)
-	for _, s := range sessions {
-		st := s.Stats()
-		lost += st.Lost + st.Discarded
-	}
-	b.ReportMetric(100*spent.Seconds()/b.Elapsed().Seconds()/float64(len(sessions)), "%core/session")
-	b.ReportMetric(float64(lost), "lost")
-	b.ReportMetric(float64(memoryUse()-empty)/float64(len(sessions))/1024, "kB/session")
-}
-
-// memoryUse is what heap and stacks hold.
-func memoryUse() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc + m.StackInuse
-}
-
-func cpu(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -235,3 +235,58 @@ func TestASenderChangesBetweenClocks(t *testing.T) {
 		}
 	})
 }
+
+// opusCosts gives what 20 ms of a call with Opus cost both ways, as a multiple of what libopus alone takes to decode and to code them: the
+// median of rounds that take turns. What it costs to call libopus is measured in package codec.
+func opusCosts(t testing.TB, rounds, frames int) float64 {
+	f := codec.Formats([]int{103}, codec.Options{PTime: 20})[0]
+	enc, err := codec.NewEncoder(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec, err := codec.NewDecoder(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pcm := make([]int16, enc.Rate()/50)
+	Tone{Hz: 700, LevelDBm0: -10}.Open(enc.Rate()).Fill(Frame{Samples: pcm}, Frame{})
+	for i := range pcm {
+		pcm[i] += int16(rand.IntN(4000) - 2000)
+	}
+	coded, err := enc.Encode(nil, pcm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := make([]byte, 0, 1500)
+	alone := func() {
+		pcm, _ = dec.Decode(pcm[:0], coded)
+		said, _ = enc.Encode(said[:0], pcm)
+	}
+	life := steadyState(t, Echo{}, 103, 103)
+	takes := func(f func()) float64 {
+		before := cpu(t)
+		for range frames {
+			f()
+		}
+		return (cpu(t) - before).Seconds()
+	}
+	takes(alone)
+	ratios := make([]float64, 0, rounds)
+	for range rounds {
+		ratios = append(ratios, takes(life)/takes(alone))
+	}
+	return median(ratios)
+}
+
+func BenchmarkOpusCall(b *testing.B) {
+	for b.Loop() {
+		b.ReportMetric(opusCosts(b, 9, 500), "x-libopus")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+func TestACallOfOpusCostsWhatLibopusDoes(t *testing.T) {
+	if ratio := opusCosts(t, 9, 200); ratio > 1.2 || ratio < 0.8 {
+		t.Errorf("a call takes %.2f times the CPU of libopus alone", ratio)
+	}
+}

@@ -33,7 +33,6 @@ type secure struct {
 
 	header      rtp.Header // scratch
 	rtcpHeader  rtcp.Header
-	out, in     []byte
 	rout, rin   []byte
 	ours, their sdp.Crypto // of SDES, to see whether a further answer changed them
 }
@@ -43,7 +42,7 @@ type keyed struct{ send, receive *srtp.Context }
 
 func newSecure(suite string) *secure {
 	room := func() []byte { return make([]byte, 0, 2*packetRoom) }
-	return &secure{suite: suite, out: room(), in: room(), rout: room(), rin: room()}
+	return &secure{suite: suite, rout: room(), rin: room()}
 }
 
 // newSDES takes the keys that descriptions exchanged.
@@ -111,18 +110,14 @@ func (d *countingDetector) CheckSeq(seq uint64) replaydetector.Token {
 func (s *secure) ready() bool  { return true }
 func (s *secure) name() string { return s.suite }
 
+// RTP is worked on in its place, which the caches of a processor have at hand.
+
 func (s *secure) protectRTP(packet []byte) ([]byte, error) {
-	var err error
-	s.out, err = s.rtp.send.EncryptRTP(s.out[:0], packet, &s.header)
-	return s.out, err
+	return s.rtp.send.EncryptRTP(packet[:0], packet, &s.header)
 }
 
 func (s *secure) unprotectRTP(packet []byte) ([]byte, error) {
-	plain, err := s.rtp.receive.DecryptRTP(s.in[:0], packet, &s.header)
-	if err == nil {
-		s.in = plain
-	}
-	return plain, err
+	return s.rtp.receive.DecryptRTP(packet[:0], packet, &s.header)
 }
 
 func (s *secure) protectRTCP(packet []byte) ([]byte, error) {

@@ -154,9 +154,11 @@ type record struct {
 		Sent, Received, Lost uint64
 		JitterMs, RTTMs      *float64
 	}
-	MOS   *float64
-	Heard *struct{ FrequencyHz, LevelDbm0 float64 }
-	End   *struct {
+	MOS       *float64
+	StalledMs int64
+	Quality   *struct{ Received struct{ Discarded uint64 } }
+	Heard     *struct{ FrequencyHz, LevelDbm0 float64 }
+	End       *struct {
 		Code       int
 		Reason, By string
 	}

@@ -25,7 +25,7 @@ import (
 var program string
 
 // pages of figures that a run of these tests writes.
-var pages = []*drill.Page{&registrationPage, &densityPage, &callPage, &natPage, &codecPage, &protectionPage}
+var pages = []*drill.Page{&registrationPage, &densityPage, &callPage, &audioPage, &natPage, &codecPage, &protectionPage}
 
 // echoAt makes a yardstick of this program: see package echo.
 var echoAt = flag.String("echo-at", "", "answer calls at this address and do nothing else")

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/softphone-operator/softphone-operator/test/drill"
 	"github.com/softphone-operator/softphone-operator/test/peer/process"
 	"github.com/softphone-operator/softphone-operator/test/peer/sipp"
 	"github.com/softphone-operator/softphone-operator/test/peer/tone"
@@ -30,16 +31,29 @@ func bareEcho(t testing.TB) answerer {
 	return answerer{"echo", p.Pid, at, "bob"}
 }
 
+// audioPage is what the drills measure of many calls with audio.
+var audioPage = drill.Page{
+	File: "audio.md", Title: "Calls with audio",
+	Intro: "sipp calls one agent over the loopback interface and sends each call a tone of G.711; caller and agent share the machine. The agent decodes, " +
+		"analyses and reports each call, and sends as much. CPU is user and system time of each program while all calls are up.",
+}
+
+// audioCall is the load of sipp that sends each of many calls a tone of 1004 Hz.
+func (c answerer) audioCall(t testing.TB, calls int, lasts time.Duration) *sipp.Program {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "tone.ul")
+	must(t, os.WriteFile(file, tone.MuLaw(tone.Sine(1004, 10*time.Second)), 0o600))
+	return sipp.ForTest(t, sipp.Config{
+		Scenario: sipp.Caller{From: "load", Tone: file, Hold: lasts + 4*time.Second}.Scenario(), Remote: c.at, Service: c.user,
+		Calls: calls, Rate: 100, Quiet: true, Streams: calls, Timeout: lasts + patience,
+	})
+}
+
 // stream is what calls with audio cost while they last: the middle of their time, so that neither their beginning nor their end counts.
 func (c answerer) stream(t testing.TB, calls int, lasts time.Duration) (cpuPerCall float64, residentPerCall float64) {
 	t.Helper()
 	idle := residentKB(t, c.pid)
-	file := filepath.Join(t.TempDir(), "tone.ul")
-	must(t, os.WriteFile(file, tone.MuLaw(tone.Sine(1004, 10*time.Second)), 0o600))
-	caller := sipp.ForTest(t, sipp.Config{
-		Scenario: sipp.Caller{From: "load", Tone: file, Hold: lasts + 4*time.Second}.Scenario(), Remote: c.at, Service: c.user,
-		Calls: calls, Rate: 100, Quiet: true, Streams: calls, Timeout: lasts + patience,
-	})
+	caller := c.audioCall(t, calls, lasts)
 	time.Sleep(time.Duration(calls)*time.Second/100 + 2*time.Second) // all calls are up: this is a measurement, not a wait
 	before, began := cpuTime(t, c.pid), time.Now()
 	theirs := cpuTime(t, caller.Pid)
@@ -83,4 +97,69 @@ func BenchmarkMedia(b *testing.B) {
 	b.ReportMetric(median("agent")/median("baresip"), "CPU-of-baresip")
 	b.ReportMetric(median("agent")/median("echo"), "CPU-of-echo")
 	b.ReportMetric(kB["agent"], "kB/call")
+}
+
+// TestManyCallsAtOnceLoseNothing has an agent take part in many calls, and asks every party what became of the packets: the kernel what it
+// had no room for at the agent's ports, the calls what they miss, and the clock how often it came too late to send.
+func TestManyCallsAtOnceLoseNothing(t *testing.T) {
+	c, a := answeringAgent(t)
+	calls, lasts := drill.Pick(100, 500), drill.Lasts(5*time.Second, time.Minute)
+	caller := c.audioCall(t, calls, lasts+time.Duration(calls)*time.Second/100+10*time.Second)
+	audio := func() (up []record) {
+		for _, call := range a.status().Calls {
+			if call.State == "established" && call.Heard != nil && call.MOS != nil {
+				up = append(up, call)
+			}
+		}
+		return up
+	}
+	lookEvery(t, 500*time.Millisecond, "all calls hear the tone", func() (bool, string) {
+		up := len(audio())
+		return up == calls, fmt.Sprintf("%d of %d calls", up, calls)
+	})
+	before, began := map[string]record{}, time.Now()
+	for _, call := range audio() {
+		before[call.ID] = call
+	}
+	ours, theirs := cpuTime(t, c.pid), cpuTime(t, caller.Pid)
+	time.Sleep(lasts) // what is measured
+	ours, theirs = cpuTime(t, c.pid)-ours, cpuTime(t, caller.Pid)-theirs
+	after, drops := audio(), a.udpDrops()
+	took := time.Since(began)
+	var sent, received, lost, discarded, stalled, quiet float64
+	for _, now := range after {
+		then, there := before[now.ID]
+		if !there {
+			t.Fatalf("call %s was not there before", now.ID)
+		}
+		sent, received, lost = sent+float64(now.RTP.Sent-then.RTP.Sent), received+float64(now.RTP.Received-then.RTP.Received), lost+float64(now.RTP.Lost-then.RTP.Lost)
+		if now.Quality != nil && then.Quality != nil {
+			discarded += float64(now.Quality.Received.Discarded - then.Quality.Received.Discarded)
+		}
+		stalled += float64(now.StalledMs - then.StalledMs)
+		if now.Heard.FrequencyHz < 1002 || now.Heard.FrequencyHz > 1006 {
+			quiet++
+		}
+	}
+	dropped := 0
+	for _, n := range drops {
+		dropped += n
+	}
+	due := 50 * took.Seconds() * float64(calls)
+	said := fmt.Sprintf("%.0f packets received, %.1f %% of what is due from sipp, %.0f lost, %.0f discarded, %d dropped by the kernel; %.1f %% of those due were sent; "+
+		"%.2f cores, sipp %.2f", received, 100*received/due, lost, discarded, dropped, 100*sent/due, ours.Seconds()/took.Seconds(), theirs.Seconds()/took.Seconds())
+	t.Log(said)
+	if len(after) != calls || quiet > 0 {
+		t.Errorf("%d calls of %d are up, %.0f of them without the tone", len(after), calls, quiet)
+	}
+	if lost > 0 || dropped > 0 {
+		t.Errorf("%.0f packets are missing, %d were dropped at our ports", lost, dropped)
+	}
+	// What the machine kept us from sending is on record.
+	if missing := due*0.99 - sent - stalled/20; missing > 0 {
+		t.Errorf("%.0f packets were sent of %.0f due, and %.0f ms stalled", sent, due, stalled)
+	}
+	audioPage.Measured(t, fmt.Sprintf("%d calls", calls), "%s", said)
+	outcome(t, "sipp", "%d calls with audio at once: nothing lost", calls)
+	must(t, caller.Kill())
 }

@@ -92,7 +92,16 @@ func provoke(t *testing.T, a *softphone) {
 }
 
 // udpPorts of the agent, as the kernel has them.
-func (s *softphone) udpPorts() []int {
+func (s *softphone) udpPorts() (ports []int) {
+	s.t.Helper()
+	for port := range s.udpDrops() {
+		ports = append(ports, port)
+	}
+	return ports
+}
+
+// udpDrops are the datagrams for which there was no room any more at each port of the agent.
+func (s *softphone) udpDrops() map[int]int {
 	s.t.Helper()
 	sockets, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.Pid))
 	must(s.t, err)
@@ -104,18 +113,19 @@ func (s *softphone) udpPorts() []int {
 	}
 	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/udp", s.Pid))
 	must(s.t, err)
-	var ports []int
+	drops := map[int]int{}
 	for line := range strings.Lines(string(table)) {
-		fields := strings.Fields(line) // sl local remote st queues tr tm retrnsmt uid timeout inode …
-		if len(fields) < 10 || !own[fields[9]] {
+		fields := strings.Fields(line) // sl local remote st queues tr tm retrnsmt uid timeout inode ref pointer drops
+		if len(fields) < 13 || !own[fields[9]] {
 			continue
 		}
 		_, port, _ := strings.Cut(fields[1], ":")
 		n, err := strconv.ParseUint(port, 16, 16)
 		must(s.t, err)
-		ports = append(ports, int(n))
+		drops[int(n)], err = strconv.Atoi(fields[12])
+		must(s.t, err)
 	}
-	return ports
+	return drops
 }
 
 // TestNoRelayNoCall has a line that must be relayed, and a server that is not there or does not know it.
