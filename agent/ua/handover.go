@@ -29,10 +29,14 @@ type queue struct {
 	closed  bool
 }
 
+func (h *handover) queueOf(callID string) *queue {
+	return &h.queues[maphash.String(h.seed, callID)%handoverQueues]
+}
+
 // run has f called after everything of this Call-ID that came before. It is false
 // when too much waits already: what is not taken is as good as lost on the way.
 func (h *handover) run(callID string, f func()) bool {
-	q := &h.queues[maphash.String(h.seed, callID)%handoverQueues]
+	q := h.queueOf(callID)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed || len(q.tasks) >= mostWaiting {

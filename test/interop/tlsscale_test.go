@@ -75,7 +75,7 @@ func TestMemoryOfLinesOverTLS(t *testing.T) {
 		share bool
 		most  float64 // kB a line at rest
 	}{
-		{"on one connection", 1000, true, 28}, {"on a connection each", 200, false, 85},
+		{"on one connection", 1000, true, 25}, {"on a connection each", 200, false, 75},
 	} {
 		many, s := registeredOverTLS(t, c.lines, c.share)
 		if n, want := connections(t, many.Pid, s.TLSAddr()), map[bool]int{true: 1, false: c.lines}[c.share]; n != want {
