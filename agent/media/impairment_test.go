@@ -147,8 +147,8 @@ func TestReportedNumbersAreThoseInjected(t *testing.T) {
 // sameCounts holds what was counted against what the relay did.
 func sameCounts(t *testing.T, r *relay, a, b Stats) {
 	t.Helper()
-	check(t, "packets received", float64(b.Received), float64(r.passed), 0.01)
-	check(t, "packets lost", float64(b.Lost), float64(r.lost), 0.05)
+	check(t, "packets received", float64(b.Received), float64(r.passed), 0.001)
+	check(t, "packets lost", float64(b.Lost), float64(r.lost), 0.02)
 	if r.moves == 0 {
 		check(t, "packets doubled", float64(b.Duplicates), float64(r.doubled), 0.001)
 	}
@@ -162,7 +162,7 @@ func sameCounts(t *testing.T, r *relay, a, b Stats) {
 	if a.Peer == nil {
 		t.Error("the sender was never told")
 	} else {
-		check(t, "loss as the receiver reports it", float64(a.Peer.Lost), float64(r.lost-r.doubled), 0.05)
+		check(t, "loss as the receiver reports it", float64(a.Peer.Lost), float64(r.lost-r.doubled), 0.02)
 	}
 	if b.SSRCs != 1 || b.Heard == nil {
 		t.Fatalf("the call did not survive: %+v", b)
