@@ -74,7 +74,7 @@ func (f *agentFacts) settingsDigest() string {
 		rows[l.binding.Name] = f.row(l)
 	}
 	s := f.settings
-	s.Pod, s.TLS = nil, nil // of no concern to agent.json, or to the lines' fingerprints
+	s.Pod, s.Prompts, s.TLS = nil, nil, nil // of no concern to agent.json, or to the lines' fingerprints
 	return digest([]any{f.agent.Name, f.fleetFound, s, rows, f.labels(), f.checks})
 }
 

@@ -118,7 +118,7 @@ func (r *agentReconciler) pod(f *agentFacts) (*corev1.Pod, error) {
 }
 
 func buildPod(agent *v1.SoftphoneAgent, s render.Settings, image string) (*corev1.Pod, error) {
-	return podspec.Pod(agent, podspec.Settings{Image: image, DrainSeconds: s.DrainSeconds, Pod: s.Pod})
+	return podspec.Pod(agent, podspec.Settings{Image: image, DrainSeconds: s.DrainSeconds, Prompts: s.Prompts, Pod: s.Pod})
 }
 
 // createPod makes the pod. One that the API server refuses is for the user to mend.

@@ -75,6 +75,10 @@ type SoftphoneFleetSpec struct {
 	// +optional
 	HEP *HEP `json:"hep,omitempty"`
 
+	// Prompts are the audio files that the fleet's lines can play.
+	// +optional
+	Prompts *Prompts `json:"prompts,omitempty"`
+
 	// MetricLabels are keys of labels of SoftphoneAccounts that the agents' metrics carry: carrier, site.
 	// +optional
 	// +listType=set

@@ -46,6 +46,7 @@ const (
 	controlAddress = "127.0.0.1:8081"
 	linesPath      = "/etc/softphone/lines"
 	statePath      = "/var/lib/softphone"
+	promptsPath    = "/etc/softphone/prompts"
 	// user of the image; distroless calls it nonroot.
 	user = 65532
 	// drainMargin is added to a fleet's drainSeconds: un-registering, BYE and exit.
@@ -63,6 +64,8 @@ type Settings struct {
 	Image string
 	// DrainSeconds of the fleet.
 	DrainSeconds int
+	// Prompts of the fleet; nil = none.
+	Prompts *v1.Prompts
 	// Pod settings of the fleet; may be nil.
 	Pod *v1.AgentPod
 }
@@ -107,6 +110,9 @@ func Pod(agent *v1.SoftphoneAgent, s Settings) (*corev1.Pod, error) {
 			Containers:        []corev1.Container{container(agent.Name, s)},
 			Volumes:           volumes(agent.Name),
 		},
+	}
+	if s.Prompts != nil {
+		addPrompts(&pod.Spec, s.Prompts)
 	}
 	maps.Copy(pod.Labels, s.Pod.Labels)
 	maps.Copy(pod.Labels, Labels(agent.Spec.Fleet))
@@ -165,6 +171,22 @@ func volumes(agent string) []corev1.Volume {
 		{Name: "lines", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: SecretName(agent), DefaultMode: ptr.To(int32(0o440))}}},
 		{Name: "state", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr.To(resource.MustParse("64Mi"))}}},
 	}
+}
+
+// addPrompts mounts a fleet's audio files. A ConfigMap may be missing, as lines are there for more than to play files; a claim cannot.
+func addPrompts(spec *corev1.PodSpec, p *v1.Prompts) {
+	volume := corev1.Volume{Name: "prompts"}
+	if p.PersistentVolumeClaim != nil {
+		volume.PersistentVolumeClaim = &corev1.PersistentVolumeClaimVolumeSource{ClaimName: string(*p.PersistentVolumeClaim), ReadOnly: true}
+	} else {
+		volume.ConfigMap = &corev1.ConfigMapVolumeSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: string(ptr.Deref(p.ConfigMap, ""))}, Optional: ptr.To(true),
+		}
+	}
+	spec.Volumes = append(spec.Volumes, volume)
+	c := &spec.Containers[0]
+	c.Args = append(c.Args, "--prompts", promptsPath)
+	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: volume.Name, MountPath: promptsPath, ReadOnly: true})
 }
 
 func resources(r *v1.Resources) corev1.ResourceRequirements {

@@ -88,6 +88,30 @@ func TestFleetSettingsReachThePodButDoNotLoosenIt(t *testing.T) {
 	}
 }
 
+func TestPromptsAreReadAndHoldUpNothing(t *testing.T) {
+	for what, prompts := range map[string]v1.Prompts{
+		"ConfigMap": {ConfigMap: ptr.To(v1.ObjectName("greetings"))}, "PersistentVolumeClaim": {PersistentVolumeClaim: ptr.To(v1.ObjectName("greetings"))},
+	} {
+		pod := build(t, podspec.Settings{Image: "agent:1", Prompts: &prompts})
+		c, volume := pod.Spec.Containers[0], pod.Spec.Volumes[len(pod.Spec.Volumes)-1]
+		mount := c.VolumeMounts[len(c.VolumeMounts)-1]
+		if !strings.HasSuffix(strings.Join(c.Args, " "), " --prompts "+mount.MountPath) || !mount.ReadOnly || mount.Name != volume.Name {
+			t.Errorf("%s: arguments %v, mount %+v", what, c.Args, mount)
+		}
+		switch {
+		case what == "ConfigMap":
+			if m := volume.ConfigMap; m == nil || m.Name != "greetings" || !*m.Optional {
+				t.Errorf("%s: %+v, want one that may be missing", what, volume)
+			}
+		case volume.PersistentVolumeClaim == nil || volume.PersistentVolumeClaim.ClaimName != "greetings" || !volume.PersistentVolumeClaim.ReadOnly:
+			t.Errorf("%s: %+v", what, volume)
+		}
+	}
+	if plain := build(t, podspec.Settings{Image: "agent:1"}); strings.Contains(strings.Join(plain.Spec.Containers[0].Args, " "), "--prompts") {
+		t.Error("a fleet without prompts has a directory of them")
+	}
+}
+
 func TestWrongAffinityIsNamed(t *testing.T) {
 	_, err := podspec.Pod(agent(), podspec.Settings{Pod: &v1.AgentPod{Affinity: &runtime.RawExtension{Raw: []byte(`{"nodeAffinty":{}}`)}}})
 	want := `spec.pod.affinity: json: unknown field "nodeAffinty"`

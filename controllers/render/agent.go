@@ -32,7 +32,9 @@ type Settings struct {
 	// MetricLabels are keys of accounts' labels that metrics carry.
 	MetricLabels []string
 	TLS          *v1.TLS
-	Pod          *v1.AgentPod
+	// Prompts are the audio files in the agents' pods; nil = none.
+	Prompts *v1.Prompts
+	Pod     *v1.AgentPod
 }
 
 // FleetSettings fills what a fleet does not say. The zero spec gives the
@@ -66,6 +68,7 @@ func FleetSettings(spec v1.SoftphoneFleetSpec) Settings {
 		HEP:          hep(ptr.Deref(spec.HEP, v1.HEP{})),
 		MetricLabels: metricLabels(spec.MetricLabels),
 		TLS:          spec.TLS,
+		Prompts:      spec.Prompts,
 		Pod:          spec.Pod,
 	}
 }

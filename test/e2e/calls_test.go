@@ -2,12 +2,18 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/softphone-operator/softphone-operator/test/peer/tone"
 )
 
 // callRecord is what `kubectl softphone call -o json` prints.
@@ -52,8 +58,8 @@ func TestACallIsAnsweredWithAnEchoThatIsHeard(t *testing.T) {
 	awaitAccount(t, ns, "caller", "registered", registered)
 	awaitAccount(t, ns, "callee", "registered", registered)
 
-	const tone = 1004
-	call, err := place(t, ns, "caller", "callee", "--seconds", "6", "--tone", fmt.Sprint(tone))
+	const sent = 1004
+	call, err := place(t, ns, "caller", "callee", "--seconds", "6", "--tone", fmt.Sprint(sent))
 	if err != nil {
 		t.Errorf("the call failed: %v", err)
 	}
@@ -66,18 +72,52 @@ func TestACallIsAnsweredWithAnEchoThatIsHeard(t *testing.T) {
 	if call.RTP.Sent < 250 || call.RTP.Received < 250 {
 		t.Errorf("sent %d packets and received %d in 6 s of 20 ms packets: want at least 250 each way", call.RTP.Sent, call.RTP.Received)
 	}
-	if call.Heard == nil || math.Abs(call.Heard.FrequencyHz-tone) > 5 {
-		t.Errorf("heard %+v, want the echo of %d Hz", call.Heard, tone)
+	if call.Heard == nil || math.Abs(call.Heard.FrequencyHz-sent) > 5 {
+		t.Errorf("heard %+v, want the echo of %d Hz", call.Heard, sent)
 	}
 	if call.MOS == nil || *call.MOS < 4 {
 		t.Errorf("MOS %v, want above 4 between two pods of one node", call.MOS)
 	}
 	if call.MOS != nil && call.RTP.JitterMs != nil && call.SetupMs != nil && call.Heard != nil {
 		measured(t, "call between two lines, 6 s", "%s, %d packets sent, %d received, %d lost, jitter %.1f ms, MOS %.2f, set up in %d ms, %.0f Hz heard of %d Hz",
-			call.Codec, call.RTP.Sent, call.RTP.Received, call.RTP.Lost, *call.RTP.JitterMs, *call.MOS, *call.SetupMs, call.Heard.FrequencyHz, tone)
+			call.Codec, call.RTP.Sent, call.RTP.Received, call.RTP.Lost, *call.RTP.JitterMs, *call.MOS, *call.SetupMs, call.Heard.FrequencyHz, sent)
 	}
 	if call.Codec == "" || call.End == nil || call.End.By != "local" {
 		t.Errorf("the record leaves something out: %+v", call)
+	}
+}
+
+// That a missing ConfigMap holds nobody up is shown by the samples, whose fleet names one that is not there.
+func TestTheFleetsPromptsArePlayed(t *testing.T) {
+	ns := newNamespace(t)
+	const hz = 770
+	file := filepath.Join(t.TempDir(), "tone.wav")
+	if err := tone.WriteWAV(file, tone.Sine(hz, time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	sound, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply(t, ns, fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: sounds}\nbinaryData: {tone.wav: %s}", base64.StdEncoding.EncodeToString(sound)))
+	const fleet = `
+apiVersion: voip.softphone.dev/v1
+kind: SoftphoneFleet
+metadata: {name: default}
+spec: {prompts: {%s}}
+`
+	if err := tryApply(t.Context(), ns, fmt.Sprintf(fleet, "configMap: sounds, persistentVolumeClaim: sounds")); err == nil || !strings.Contains(err.Error(), "spec.prompts") {
+		t.Errorf("prompts of two volumes: got %v, want a refusal that names spec.prompts", err)
+	}
+	apply(t, ns, fmt.Sprintf(fleet, "configMap: sounds"))
+	apply(t, ns, line("caller", "secret-caller"))
+	apply(t, ns, line("callee", "secret-callee", echoing...))
+	awaitAccount(t, ns, "caller", "registered", registered)
+	awaitAccount(t, ns, "callee", "registered", registered)
+
+	call, err := place(t, ns, "caller", "callee", "--seconds", "3", "--play", "periodic(wav(tone.wav))")
+	if err != nil || call.Heard == nil || math.Abs(call.Heard.FrequencyHz-hz) > 5 {
+		t.Errorf("heard %+v (%v), want the echo of the file's %d Hz", call.Heard, err, hz)
 	}
 }
 

@@ -88,6 +88,7 @@ type callRequest struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	Confirm bool              `json:"confirm,omitempty"`
 	ToneHz  float64           `json:"toneHz,omitempty"`
+	Play    string            `json:"play,omitempty"`
 
 	DialAction string `json:"dialAction,omitempty"`
 	LateOffer  bool   `json:"lateOffer,omitempty"`
@@ -107,6 +108,7 @@ TARGET may also be the name of another account of the namespace, or "voicemail" 
 account's rewriting rules apply to it. The exit code is 0 when the call was answered and packets came back, 1 when not.`,
 		Example: `  kubectl softphone call alice +15550100 --seconds 10
   kubectl softphone call alice bob --tone 1004
+  kubectl softphone call alice bob --play 'wav(greeting.wav)'
   kubectl softphone call alice sip:echo@pbx.example.org --dtmf 1234# -o json`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -125,6 +127,7 @@ account's rewriting rules apply to it. The exit code is 0 when the call was answ
 	cmd.Flags().IntVar(&req.Seconds, "seconds", 10, "length of the call, from its answer")
 	cmd.Flags().StringVar(&req.DTMF, "dtmf", "", "digits to send after the answer")
 	cmd.Flags().Float64Var(&req.ToneHz, "tone", 0, "frequency in Hz of a test tone to send (default: silence)")
+	cmd.Flags().StringVar(&req.Play, "play", "", "call tone to send, such as wav(greeting.wav) with a file of the fleet's prompts")
 	cmd.Flags().BoolVar(&req.Confirm, "confirm", false, "place the call even when a rewriting rule asks for confirmation")
 	cmd.Flags().StringVar(&req.DialAction, "dial-action", "", "how to call: voiceCall, callThrough, openUrl ... (default: autoCall)")
 	cmd.Flags().BoolVar(&req.LateOffer, "late-offer", false, "leave the offer to the called side: an INVITE without a description")
