@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -264,6 +265,9 @@ func TestLibrary(t *testing.T) {
 	if err := os.Symlink("/etc/hostname", filepath.Join(dir, "out.wav")); err != nil {
 		t.Fatal(err)
 	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe.wav"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	l := NewLibrary(dir)
 	first, err := l.Samples("one.wav", 8000)
 	if err != nil || !slices.Equal(first, []int16{1, 2}) {
@@ -284,6 +288,7 @@ func TestLibrary(t *testing.T) {
 		"a link that leads out":  {"out.wav", "path escapes"},
 		"a broken file":          {"broken.wav", "broken.wav: byte 36: coding 85"},
 		"a directory":            {".", "no file"},
+		"a pipe":                 {"pipe.wav", "no file"},
 	} {
 		if _, err := l.Samples(c.name, 8000); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want something with %q", says, err, c.want)
