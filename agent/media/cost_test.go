@@ -118,7 +118,7 @@ func BenchmarkProtectedCalls(b *testing.B) {
 // side; what this would see is work done twice, or for each packet anew.
 func TestProtectionCostsLittle(t *testing.T) {
 	first := sdp.Suites()[0]
-	if ratio := protectionCosts(t, 25, 5, 400*time.Millisecond, first)[first]; ratio > 1.5 {
+	if ratio := protectionCosts(t, 25, 3, 300*time.Millisecond, first)[first]; ratio > 1.5 {
 		t.Errorf("calls with %s take %.2f times the CPU of calls without", first, ratio)
 	}
 }

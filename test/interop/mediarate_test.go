@@ -117,15 +117,16 @@ func TestManyCallsAtOnceLoseNothing(t *testing.T) {
 		up := len(audio())
 		return up == calls, fmt.Sprintf("%d of %d calls", up, calls)
 	})
-	before, began := map[string]record{}, time.Now()
+	before := map[string]record{}
 	for _, call := range audio() {
 		before[call.ID] = call
 	}
+	began := time.Now()
 	ours, theirs := cpuTime(t, c.pid), cpuTime(t, caller.Pid)
 	time.Sleep(lasts) // what is measured
 	ours, theirs = cpuTime(t, c.pid)-ours, cpuTime(t, caller.Pid)-theirs
+	took := time.Since(began) // at least, between the two times that a call told
 	after, drops := audio(), a.udpDrops()
-	took := time.Since(began)
 	var sent, received, lost, discarded, stalled, quiet float64
 	for _, now := range after {
 		then, there := before[now.ID]
@@ -155,8 +156,8 @@ func TestManyCallsAtOnceLoseNothing(t *testing.T) {
 	if lost > 0 || dropped > 0 {
 		t.Errorf("%.0f packets are missing, %d were dropped at our ports", lost, dropped)
 	}
-	// What the machine kept us from sending is on record.
-	if missing := due*0.99 - sent - stalled/20; missing > 0 {
+	// What the machine kept us from sending is on record, but for what is still to be caught up: 50 ms at most, 3 packets of a call.
+	if missing := due - float64(3*calls) - sent - stalled/20; missing > 0 {
 		t.Errorf("%.0f packets were sent of %.0f due, and %.0f ms stalled", sent, due, stalled)
 	}
 	audioPage.Measured(t, fmt.Sprintf("%d calls", calls), "%s", said)
