@@ -103,8 +103,10 @@ func (c *chain) decode(old *chain) error {
 		}
 		c.decoders[f.PT] = d
 	}
-	if pt := c.negotiated.ReceiveEventPT; pt >= 0 && pt < len(c.kinds) {
-		c.kinds[pt] = eventPayload
+	for _, f := range c.negotiated.ReceiveEvents {
+		if int(f.PT) < len(c.kinds) && c.kinds[f.PT] == unknownPayload {
+			c.kinds[f.PT] = eventPayload
+		}
 	}
 	// Gateways send comfort noise under its static number whether it was agreed on or not.
 	for _, pt := range []int{c.negotiated.NoisePT, codec.NoisePT} {

@@ -175,7 +175,7 @@ func (s *Session) play(c *chain, due time.Time, d *desk) Frame {
 	for _, f := range s.filters {
 		f.filter(heard)
 	}
-	if c.negotiated.ReceiveEventPT < 0 {
+	if c.negotiated.TelephoneEventPT < 0 && !s.in.signals {
 		s.in.detector.Push(played, s.in.heardTone)
 	}
 	return heard

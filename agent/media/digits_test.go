@@ -42,7 +42,7 @@ func TestAThousandDigits(t *testing.T) {
 			na, nb := agreed(bob), agreed(alice)
 			send := a.SendDTMF
 			if c.tones {
-				na.TelephoneEventPT, nb.ReceiveEventPT, send = -1, -1, a.SendTones
+				na.TelephoneEventPT, nb.TelephoneEventPT, send = -1, -1, a.SendTones
 			}
 			start(t, a, na, Silence{})
 			start(t, b, nb, Silence{})

@@ -29,9 +29,9 @@ type inbound struct {
 
 	playout *playout
 	events  *dtmf.Receiver
-	// eventClock is the one of the codec that was agreed on.
-	eventClock int
-	// detector hears digits sent as tones, of peers that agreed on no telephone-event; untold are those nobody was told of yet.
+	signals bool // the peer sends telephone-events
+	// detector hears digits sent as tones, of peers that neither agreed on telephone-events nor send any; untold are those nobody was
+	// told of yet.
 	detector *dtmf.Detector
 	untold   []rune
 	digits   []byte
@@ -66,7 +66,7 @@ func (in *inbound) begin(ssrc uint32, seq uint16) int64 {
 	in.tape.lift()
 	in.playout.reset()
 	in.silent = false
-	in.events = dtmf.NewReceiver(in.eventClock)
+	in.events = dtmf.NewReceiver(in.playout.clock)
 	return in.reception.begin(ssrc, seq)
 }
 
@@ -221,6 +221,7 @@ func (s *Session) take(now time.Time) (digit rune) {
 	if kind != eventPayload {
 		return 0
 	}
+	in.signals = true
 	u, ok := in.events.Push(h.Timestamp, h.Marker, in.packet.Payload)
 	if !ok || !u.Began {
 		return 0
@@ -235,6 +236,7 @@ func (s *Session) retime(clock int) {
 	p := newPlayout(clock, s.chain.rate, ticksOf(s.chain.ptime, clock))
 	p.kinds = &s.chain.kinds
 	s.in.reception.retime(s.in.playout.clock, clock)
+	s.in.events = dtmf.NewReceiver(clock)
 	s.in.play(p)
 }
 

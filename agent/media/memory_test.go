@@ -159,8 +159,13 @@ func agreed(peer string) sdp.Negotiated {
 	formats := codec.Formats([]int{0, 8}, codec.Options{})
 	return sdp.Negotiated{
 		Remote: remote, RemoteRTCP: netip.AddrPortFrom(remote.Addr(), remote.Port()+1),
-		Codec: formats[0], Receive: formats, TelephoneEventPT: 101, ReceiveEventPT: 101, PTime: 20, VoIPMetrics: true,
+		Codec: formats[0], Receive: formats, TelephoneEventPT: 101, ReceiveEvents: eventsAt(8000), PTime: 20, VoIPMetrics: true,
 	}
+}
+
+// eventsAt is telephone-event 101 on an RTP clock.
+func eventsAt(clock int) []codec.Format {
+	return []codec.Format{{Name: "telephone-event", PT: 101, Clock: clock, Channels: 1}}
 }
 
 // audioCodecs are the numbers of those whose RTP clock is 8000.

@@ -151,7 +151,7 @@ func TestDurationsOfEventsAt8kHz(t *testing.T) {
 			var told strings.Builder
 			b.SetOnDTMF(func(digit rune) { told.WriteRune(digit) })
 			to, from := opusWith(bob, codec.DefaultOpus, ""), opusWith(alice, codec.DefaultOpus, "")
-			to.TelephoneEventPT, to.EventClock, from.ReceiveEventPT = 101, unit, 101
+			to.TelephoneEventPT, to.EventClock, from.ReceiveEvents = 101, unit, eventsAt(8000)
 			start(t, a, to, Silence{})
 			start(t, b, from, Silence{})
 			if err := a.SendDTMF("42"); err != nil {
@@ -193,7 +193,8 @@ func TestASenderChangesBetweenClocks(t *testing.T) {
 		defer func() { _ = peer.close() }()
 		formats := codec.Formats([]int{103, 0}, codec.Options{})
 		ours := agreed(bob)
-		ours.Codec, ours.Receive, ours.TelephoneEventPT, ours.ReceiveEventPT = formats[0], formats, -1, -1
+		ours.Codec, ours.Receive, ours.TelephoneEventPT = formats[0], formats, 96
+		ours.ReceiveEvents = []codec.Format{{Name: "telephone-event", PT: 96, Clock: 48000}, {Name: "telephone-event", PT: 97, Clock: 8000}}
 		start(t, a, ours, Silence{})
 		h := rtp.Header{Version: 2, SSRC: 7}
 		speak := func(f codec.Format, hz float64, packets int) {
@@ -220,8 +221,28 @@ func TestASenderChangesBetweenClocks(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 			}
 		}
+		press := func(pt uint8, digit rune, step uint32) {
+			code, _ := dtmf.Code(digit)
+			at := h
+			at.PayloadType, at.Marker = pt, true
+			for i := range uint16(8) {
+				e := dtmf.Event{Code: code, End: i > 4, Volume: 10, Duration: min(i+1, 6) * uint16(step)}
+				b, err := (&rtp.Packet{Header: at, Payload: e.AppendTo(nil)}).Marshal()
+				if err != nil {
+					t.Fatal(err)
+				}
+				n.send(netip.MustParseAddrPort(bob), netip.MustParseAddrPort(alice), b)
+				at.SequenceNumber, at.Marker = at.SequenceNumber+1, false
+				h.Timestamp += step
+				time.Sleep(20 * time.Millisecond)
+			}
+			h.SequenceNumber = at.SequenceNumber
+		}
 		for i, hz := range []float64{400, 700, 1000, 1300} {
-			speak(formats[i%2], hz, 150)
+			f := formats[i%2]
+			speak(f, hz, 75)
+			press(ours.ReceiveEvents[i%2].PT, rune('1'+i), f.Ticks(20*time.Millisecond))
+			speak(f, hz, 67)
 			synctest.Wait()
 			st := a.Stats()
 			if st.Heard == nil {
@@ -229,7 +250,7 @@ func TestASenderChangesBetweenClocks(t *testing.T) {
 			}
 			within(t, "frequency", st.Heard.FrequencyHz, hz, 3)
 			within(t, "level", st.Heard.LevelDBm0, -10, 1.5)
-			if st.Received != uint64(150*(i+1)) || st.Lost != 0 || st.Discarded > 0 || *st.JitterMs > 1 || len(st.Trouble) > 0 || *st.BufferMs > 60 {
+			if st.Received != uint64(150*(i+1)) || st.Lost != 0 || st.Discarded > 0 || *st.JitterMs > 1 || len(st.Trouble) > 0 || *st.BufferMs > 60 || st.DTMF != "1234"[:i+1] {
 				t.Errorf("%v Hz in %s: %+v, jitter %.1f ms, buffer %.0f ms", hz, formats[i%2], st, *st.JitterMs, *st.BufferMs)
 			}
 		}

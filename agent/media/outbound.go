@@ -1,6 +1,7 @@
 package media
 
 import (
+	"math"
 	"math/rand/v2"
 	"sync/atomic"
 
@@ -54,7 +55,7 @@ func (o *outbound) next(c *chain, heard Frame, d *desk) ([]byte, int, error) {
 	if event, ok := o.event(c, timestamp); ok {
 		o.header.PayloadType, o.header.Timestamp, o.header.Marker = uint8(c.negotiated.TelephoneEventPT), event.Timestamp, event.Marker
 		if unit := c.negotiated.EventClock; unit > 0 {
-			event.Event.Duration = uint16(uint64(event.Event.Duration) * uint64(unit) / uint64(c.negotiated.Codec.Clock))
+			event.Event.Duration = uint16(min(uint64(event.Event.Duration)*uint64(unit)/uint64(c.negotiated.Codec.Clock), math.MaxUint16))
 		}
 		payload = event.Event.AppendTo(payload)
 	} else {

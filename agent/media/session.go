@@ -205,7 +205,6 @@ func (s *Session) swap(n sdp.Negotiated, source Source) error {
 			s.filters = append(s.filters, newTones(c.rate, s.tones, &s.sound))
 		}
 		s.in.play(newPlayout(clock, c.rate, int64(c.step)))
-		s.in.eventClock = clock
 		s.in.events, s.in.detector = dtmf.NewReceiver(clock), dtmf.NewDetector(c.rate)
 		s.out.events, s.out.tones = dtmf.NewSender(clock), dtmf.NewTones(c.rate)
 	}

@@ -29,12 +29,12 @@ func AcceptWith(ours, answer *Description, c Capabilities) (Negotiated, error) {
 	if len(chosen) == 0 {
 		return Negotiated{}, fmt.Errorf("%w: the answer has none of the offered codecs but %s", ErrNotAcceptable, list(theirs))
 	}
-	n := Negotiated{TelephoneEventPT: -1, ReceiveEventPT: -1, Codec: chosen[0], Receive: receivable(spoken, chosen)}
-	if e, ok := c.eventFor(offered, n.Codec.Clock); ok {
-		n.ReceiveEventPT = int(e.PT)
+	n := Negotiated{TelephoneEventPT: -1, Codec: chosen[0], Receive: receivable(spoken, chosen)}
+	if n.ReceiveEvents = c.events(offered); len(n.ReceiveEvents) > 0 {
 		if e, ok := c.eventFor(theirs, n.Codec.Clock); ok {
 			n.TelephoneEventPT, n.EventClock = int(e.PT), c.eventClock(e, n.Codec)
 		}
+		n.ReceiveEvents = receivable(n.ReceiveEvents, c.events(theirs))
 	}
 	if f, ok := noise(offered, n.Codec.Clock); ok { // a hold repeats what an answer of ours said
 		n.NoisePT = int(f.PT)
@@ -69,7 +69,7 @@ func wished(list, codecs []codec.Format) []codec.Format {
 	return list
 }
 
-// receivable are the payload types audio may come under after our offer: those we announced, and the answerer's own numbers where
+// receivable are the payload types audio, or events, may come under after our offer: those we announced, and the answerer's own numbers where
 // it chose others, for peers that send with the numbers they wrote.
 func receivable(announced, chosen []codec.Format) []codec.Format {
 	list := slices.Clone(announced)

@@ -46,8 +46,8 @@ func TestEventsAt8kHz(t *testing.T) {
 		legacy, adjust bool
 		want           string
 	}{
-		"each clock its own":              {false, false, "of 48000 8000; send 101 in 0 receive 101"},
-		"durations alone mean nothing":    {false, true, "of 48000 8000; send 101 in 0 receive 101"},
+		"each clock its own":              {false, false, "of 48000 8000; send 101 in 0 receive 101+96"},
+		"durations alone mean nothing":    {false, true, "of 48000 8000; send 101 in 0 receive 101+96"},
 		"one for all":                     {true, false, "of 8000; send 101 in 0 receive 101"},
 		"one for all, durations likewise": {true, true, "of 8000; send 101 in 8000 receive 101"},
 	} {
@@ -69,7 +69,7 @@ func TestEventsAt8kHz(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := fmt.Sprintf("of %s; send %d in %d receive %d", strings.Join(clocks, " "), n.TelephoneEventPT, n.EventClock, n.ReceiveEventPT)
+		got := fmt.Sprintf("of %s; send %d in %d receive %s", strings.Join(clocks, " "), n.TelephoneEventPT, n.EventClock, numbers(n.ReceiveEvents))
 		if got != row.want {
 			t.Errorf("%s: %s, want %s in\n%s", what, got, row.want, offer.Marshal())
 		}
@@ -79,7 +79,7 @@ func TestEventsAt8kHz(t *testing.T) {
 	c.Codecs = []codec.Format{wide}
 	offer := Offer(c, origin)
 	c.EventsAt8k = true
-	if _, n, err := Answer(offer, c, origin); err != nil || n.TelephoneEventPT != -1 || n.ReceiveEventPT != -1 {
+	if _, n, err := Answer(offer, c, origin); err != nil || n.TelephoneEventPT != -1 || len(n.ReceiveEvents) > 0 {
 		t.Errorf("%+v, %v", n, err)
 	}
 }
@@ -98,7 +98,7 @@ func TestAccept(t *testing.T) {
 			"to 192.0.2.9:4000 rtcp 192.0.2.9:4001 send 0=PCMU/8000 dtmf -1/101 receive 0=PCMU/8000 8=PCMA/8000 ptime 20 sendrecv"},
 		"telephone-event and a codec under the answerer's own numbers": {nil,
 			[]string{"c=IN IP4 192.0.2.9", "m=audio 4000 RTP/AVP 97 96", "a=rtpmap:96 telephone-event/8000", "a=rtpmap:97 PCMA/8000"},
-			"to 192.0.2.9:4000 rtcp 192.0.2.9:4001 send 97=PCMA/8000 dtmf 96/101 receive 0=PCMU/8000 8=PCMA/8000 97=PCMA/8000 ptime 20 sendrecv"},
+			"to 192.0.2.9:4000 rtcp 192.0.2.9:4001 send 97=PCMA/8000 dtmf 96/101+96 receive 0=PCMU/8000 8=PCMA/8000 97=PCMA/8000 ptime 20 sendrecv"},
 		"a dynamic number without rtpmap means what we offered": {nil, []string{"c=IN IP4 192.0.2.9", "m=audio 4000 RTP/AVP 0 101"},
 			"to 192.0.2.9:4000 rtcp 192.0.2.9:4001 send 0=PCMU/8000 dtmf 101/101 receive 0=PCMU/8000 8=PCMA/8000 ptime 20 sendrecv"},
 		"they ask for 30 ms": {nil, []string{"c=IN IP4 192.0.2.9", "m=audio 4000 RTP/AVP 0", "a=ptime:30"},
@@ -115,6 +115,10 @@ func TestAccept(t *testing.T) {
 			"to 192.0.2.9:4000 rtcp 192.0.2.9:4001 send 0=PCMU/8000 dtmf -1/101 receive 0=PCMU/8000 8=PCMA/8000 ptime 20 sendrecv"},
 		"the last port there is leaves none for RTCP": {nil, []string{"c=IN IP4 192.0.2.9", "m=audio 65535 RTP/AVP 0", "a=rtcp:0"},
 			"to 192.0.2.9:65535 rtcp invalid AddrPort send 0=PCMU/8000 dtmf -1/101 receive 0=PCMU/8000 8=PCMA/8000 ptime 20 sendrecv"},
+		"Opus with the telephone-event of 8 kHz alone": {withOpus, []string{"c=IN IP4 192.0.2.9", "m=audio 4000 RTP/AVP 103 96", "a=rtpmap:103 opus/48000/2", "a=rtpmap:96 telephone-event/8000"},
+			"to 192.0.2.9:4000 rtcp 192.0.2.9:4001 send 103=opus/48000/2 dtmf 96 in 8000/101+96 receive 103=opus/48000/2 0=PCMU/8000 8=PCMA/8000 ptime 20 sendrecv"},
+		"Opus with the telephone-events of both clocks": {withOpus, []string{"c=IN IP4 192.0.2.9", "m=audio 4000 RTP/AVP 103 0 96 101", "a=rtpmap:103 opus/48000/2", "a=rtpmap:101 telephone-event/48000", "a=rtpmap:96 telephone-event/8000"},
+			"to 192.0.2.9:4000 rtcp 192.0.2.9:4001 send 103=opus/48000/2 dtmf 101/101+96 receive 103=opus/48000/2 0=PCMU/8000 8=PCMA/8000 ptime 20 sendrecv"},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
@@ -132,6 +136,8 @@ func TestAccept(t *testing.T) {
 		})
 	}
 }
+
+func withOpus(c *Capabilities) { c.Codecs = append([]codec.Format{opusFormat}, c.Codecs...) }
 
 func TestAcceptFollowsThePeerByItself(t *testing.T) {
 	c := caps()
@@ -191,7 +197,7 @@ func TestBothSidesAgree(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if ours.Direction != theirs.Direction.Reverse() || ours.Codec != theirs.Codec || ours.TelephoneEventPT != theirs.ReceiveEventPT {
+			if ours.Direction != theirs.Direction.Reverse() || ours.Codec != theirs.Codec || fmt.Sprint(ours.TelephoneEventPT) != numbers(theirs.ReceiveEvents) {
 				t.Errorf("%s meets %s:\n %s\n %s", offers, answers, summary(ours), summary(theirs))
 			}
 			if want := offers.Both(answers.Reverse()); ours.Direction != want {

@@ -55,10 +55,10 @@ func (d *Description) choose(c Capabilities) int {
 // negotiate settles an offered stream against what we can do.
 func (d *Description) negotiate(m *Media, c Capabilities) (Negotiated, error) {
 	theirs := m.formats(nil)
-	n := Negotiated{TelephoneEventPT: -1, ReceiveEventPT: -1, Receive: common(theirs, c.Codecs, c.HonorTheirs)}
+	n := Negotiated{TelephoneEventPT: -1, Receive: common(theirs, c.Codecs, c.HonorTheirs)}
 	n.Codec = n.Receive[0]
 	if e, ok := c.eventFor(theirs, n.Codec.Clock); ok && c.TelephoneEvent {
-		n.TelephoneEventPT, n.ReceiveEventPT, n.EventClock = int(e.PT), int(e.PT), c.eventClock(e, n.Codec)
+		n.TelephoneEventPT, n.EventClock, n.ReceiveEvents = int(e.PT), c.eventClock(e, n.Codec), c.eventsBeside(n.Receive, theirs)
 	}
 	if f, ok := noise(theirs, n.Codec.Clock); ok {
 		n.NoisePT = int(f.PT)
@@ -83,8 +83,7 @@ func answerAudio(offer *Media, n Negotiated, c Capabilities, knowsXR bool) Media
 	for i, f := range list {
 		list[i] = codec.Answer(f, c.Codecs[slices.IndexFunc(c.Codecs, f.Same)])
 	}
-	if n.ReceiveEventPT >= 0 {
-		e, _ := c.eventFor(offer.formats(nil), n.Codec.Clock)
+	for _, e := range n.ReceiveEvents {
 		e.Name, e.Params = telephoneEvent, allDTMF
 		list = append(list, e)
 	}

@@ -143,12 +143,37 @@ func (c Capabilities) eventFor(formats []codec.Format, clock int) (codec.Format,
 	return e, ok && (!c.EventsAt8k || e.Clock == legacyClock)
 }
 
-// eventClock is the unit of the durations of events sent as e beside a codec.
-func (c Capabilities) eventClock(e, spoken codec.Format) int {
-	if c.EventsAt8k && c.DurationsAt8k && spoken.Clock != legacyClock && e.Clock == legacyClock {
-		return legacyClock
+// events are the telephone-events among formats, as the account wants them.
+func (c Capabilities) events(formats []codec.Format) []codec.Format {
+	var list []codec.Format
+	for _, f := range formats {
+		if strings.EqualFold(f.Name, telephoneEvent) && (!c.EventsAt8k || f.Clock == legacyClock) {
+			list = append(list, f)
+		}
 	}
-	return 0
+	return list
+}
+
+// eventsBeside are the telephone-events for codecs, each once.
+func (c Capabilities) eventsBeside(codecs, formats []codec.Format) []codec.Format {
+	var list []codec.Format
+	for _, f := range codecs {
+		if e, ok := c.eventFor(formats, f.Clock); ok && !slices.Contains(list, e) {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// eventClock is the unit of the durations of events sent as e beside a codec: 0 is that of the codec. Timestamps keep the codec's in
+// any case, one stream having one clock.
+func (c Capabilities) eventClock(e, spoken codec.Format) int {
+	switch {
+	case e.Clock == spoken.Clock, c.EventsAt8k && !c.DurationsAt8k:
+		return 0
+	default:
+		return e.Clock
+	}
 }
 
 // offered are the formats of an offer: the codecs, each under the payload type it has in before, then one telephone-event for each

@@ -48,7 +48,7 @@ type Negotiated struct {
 	Codec            codec.Format   // what to send, with the payload type the peer expects
 	TelephoneEventPT int            // payload type to send telephone-events with; -1: the peer takes none
 	Receive          []codec.Format // what may arrive, with the payload types it comes under; Codec's encoding is among them
-	ReceiveEventPT   int            // payload type telephone-events arrive with; -1: none
+	ReceiveEvents    []codec.Format // telephone-events that may arrive, with the payload types they come under; none: nothing was agreed on
 	NoisePT          int            // payload type comfort noise arrives with (RFC 3389); 0: none was agreed on
 	EventClock       int            // Hz, the unit of durations of events we send; 0 = the codec's clock
 	PTime            int            // ms a packet to send, whole frames of Codec
