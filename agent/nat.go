@@ -29,7 +29,8 @@ func natOf(t *target, from services) func(context.Context) (media.NAT, error) {
 	host := strings.Trim(ua.URI("", a.Domain()).Host, "[]")
 	_, err := netip.ParseAddr(host)
 	nameless := a.STUN == "" && err == nil // an address has no SRV records
-	if a.NatTraversal == media.NATOff || nameless && a.NatTraversal != media.NATICE {
+	serverless := a.NatTraversal == media.NATICE || a.NatTraversal == media.NATTURNAlways // these matter without servers, too
+	if a.NatTraversal == media.NATOff || nameless && !serverless {
 		return nil
 	}
 	return func(ctx context.Context) (media.NAT, error) {

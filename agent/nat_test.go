@@ -47,9 +47,14 @@ func TestWhomCallsAskForTheirAddress(t *testing.T) {
 		"a user: relays by DNS":      {"<host>pbx.test</host><STUNUsername>u</STUNUsername>", "auto stun 203.0.113.5:3478 udp 203.0.113.6:3478 tls 203.0.113.7:443"},
 		"a user and a server: all its ways": {"<host>pbx.test</host><STUN>stun.test</STUN><STUNUsername>u</STUNUsername>",
 			"auto stun 203.0.113.1:3478 udp 203.0.113.1:3478 tcp 203.0.113.1:3478 tls 203.0.113.1:5349"},
-		"a server by the port of TLS": {"<host>pbx.test</host><STUN>stun.test:5349</STUN><STUNUsername>u</STUNUsername>", "auto stun 203.0.113.1:5349 tls 203.0.113.1:5349"},
-		"DNS says nothing":            {"<host>silent.test</host>", "auto: no answer"},
-		"DNS knows of none":           {"<host>other.test</host>", "auto"},
+		"a server by the port of TLS":              {"<host>pbx.test</host><STUN>stun.test:5349</STUN><STUNUsername>u</STUNUsername>", "auto stun 203.0.113.1:5349 tls 203.0.113.1:5349"},
+		"an address as domain, by ICE":             {"<host>192.0.2.1</host><natTraversal>ice</natTraversal>", "ice"},
+		"an address as domain, by relays alone":    {"<host>192.0.2.1</host><natTraversal>turnAlways</natTraversal>", "turnAlways"},
+		"relays alone, and no user":                {"<host>pbx.test</host><natTraversal>turnAlways</natTraversal>", "turnAlways stun 203.0.113.5:3478"},
+		"whatever the NAT is":                      {"<host>pbx.test</host><ignoreSymmetricNat>1</ignoreSymmetricNat>", "auto whatever the NAT stun 203.0.113.5:3478"},
+		"an order of candidates, and the password": {"<host>192.0.2.1</host><natTraversal>ice</natTraversal><iceDefaultCandidateOrder>host,relay,srflx</iceDefaultCandidateOrder><STUNPassword>p</STUNPassword>", "ice host,relay,srflx password"},
+		"DNS says nothing":                         {"<host>silent.test</host>", "auto: no answer"},
+		"DNS knows of none":                        {"<host>other.test</host>", "auto"},
 	} {
 		docs, _, err := account.ReadString("<account><username>1</username>"+c.nodes+"</account>", account.ReadOptions{})
 		if err != nil {
@@ -60,6 +65,15 @@ func TestWhomCallsAskForTheirAddress(t *testing.T) {
 		if ask := natOf(&target{Line: provisioning.Line{Account: a}}, names); ask != nil {
 			n, err := ask(t.Context())
 			got = n.Mode
+			if n.IgnoreSymmetric {
+				got += " whatever the NAT"
+			}
+			if order := strings.Join(n.Order, ","); order != "relay,srflx,host" {
+				got += " " + order
+			}
+			if n.Password == "p" {
+				got += " password"
+			}
 			for _, s := range n.STUN {
 				got += fmt.Sprintf(" stun %s", s)
 			}
