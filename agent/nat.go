@@ -28,7 +28,7 @@ func natOf(t *target, from services) func(context.Context) (media.NAT, error) {
 	a := t.Account
 	host := strings.Trim(ua.URI("", a.Domain()).Host, "[]")
 	_, err := netip.ParseAddr(host)
-	nameless := a.STUN == "" && err == nil // an address has no SRV records
+	nameless := a.STUN == "" && err == nil                                                // an address has no SRV records
 	serverless := a.NatTraversal == media.NATICE || a.NatTraversal == media.NATTURNAlways // these matter without servers, too
 	if a.NatTraversal == media.NATOff || nameless && !serverless {
 		return nil

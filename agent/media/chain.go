@@ -117,6 +117,18 @@ func (c *chain) decode(old *chain) error {
 	return nil
 }
 
+// comes is the codec of audio that arrives under a payload type; that of what we send when nobody agreed on the number.
+func (c *chain) comes(pt uint8) codec.Spec {
+	f := c.negotiated.Codec
+	for _, g := range c.negotiated.Receive {
+		if g.PT == pt {
+			f = g
+		}
+	}
+	spec, _ := codec.Find(f)
+	return spec
+}
+
 // decodes reports whether a chain has a decoder for exactly this format.
 func (c *chain) decodes(f codec.Format) bool {
 	for _, g := range c.negotiated.Receive {

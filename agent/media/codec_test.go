@@ -38,6 +38,14 @@ func TestEveryCodecIsHeardByEveryOther(t *testing.T) {
 					if lost := sa.Lost + sb.Lost + sa.Discarded + sb.Discarded; lost != 0 || sa.Codec != spec.Format.String() || sb.Received < 199 {
 						t.Errorf("%d packets lost or discarded; alice sends %s, bob received %d", lost, sa.Codec, sb.Received)
 					}
+					for _, came := range []struct {
+						number int
+						at     Stats
+					}{{ours, sb}, {theirs, sa}} {
+						spec, _ := codec.Lookup(came.number)
+						clean := EModel{Ie: spec.Impairment.Ie, Bpl: spec.Impairment.Bpl, BurstR: 1}
+						within(t, "MOS of listening to "+spec.Format.String(), value(came.at.In.MOSLQ), clean.MOS(), 0.001)
+					}
 					closeSession(t, a)
 					for i, p := range sent.rtp {
 						if p.Timestamp-sent.rtp[0].Timestamp != uint32(160*i) || p.PayloadType != spec.Format.PT || len(p.Payload) != map[int]int{0: 160, 8: 160, 9: 160, 3: 33, 102: 38, 18: 20}[ours] {

@@ -29,7 +29,8 @@ type inbound struct {
 
 	playout *playout
 	events  *dtmf.Receiver
-	signals bool // the peer sends telephone-events
+	spoken  uint8 // payload type of the audio that came last
+	signals bool  // the peer sends telephone-events
 	// detector hears digits sent as tones, of peers that neither agreed on telephone-events nor send any; untold are those nobody was
 	// told of yet.
 	detector *dtmf.Detector
@@ -211,6 +212,7 @@ func (s *Session) take(now time.Time) (digit rune) {
 	}
 	arrival := s.ticksAt(now)
 	if kind == audioPayload {
+		in.spoken = h.PayloadType
 		in.reception.arrived(arrival, h.Timestamp)
 	}
 	if s.chain.negotiated.Direction.Receives() {

@@ -1,7 +1,5 @@
 package media
 
-import "github.com/softphone-operator/softphone-operator/agent/codec"
-
 // Figures are how well the audio of one direction arrives. What was not measured, or not told, is nil. Percentages are of the
 // packets that were due since the beginning, durations in ms.
 type Figures struct {
@@ -70,11 +68,11 @@ func (s *Session) figures() *Figures {
 	return f
 }
 
-// rate judges by the E-model. The delay is that of one way as far as it is known.
+// rate judges by the E-model, with the impairment of the codec that came last. The delay is that of one way as far as it is known.
 func (s *Session) rate(f *Figures, packetMs, burstR float64) {
-	spec, _ := codec.Find(s.chain.negotiated.Codec)
+	impairment := s.chain.comes(s.in.spoken).Impairment
 	model := EModel{
-		Ie: spec.Impairment.Ie, Bpl: spec.Impairment.Bpl, BurstR: burstR,
+		Ie: impairment.Ie, Bpl: impairment.Bpl, BurstR: burstR,
 		LossPercent: min(*f.LossPercent+*f.DiscardPercent, 100),
 	}
 	f.MOSLQ = number(model.MOS())
