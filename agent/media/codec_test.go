@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,9 +31,9 @@ func TestEveryCodecIsHeardByEveryOther(t *testing.T) {
 						t.Fatalf("%+v\n%+v", sa, sb)
 					}
 					within(t, "what bob hears", sb.Heard.FrequencyHz, 1000, 1)
-					within(t, "its level", sb.Heard.LevelDBm0, -10, 0.7)
+					within(t, "its level", sb.Heard.LevelDBm0, -10, levelOff(ours))
 					within(t, "what alice hears", sa.Heard.FrequencyHz, 600, 1)
-					within(t, "its level", sa.Heard.LevelDBm0, -16, 0.7) // G.729's own filters take 0.5 dB
+					within(t, "its level", sa.Heard.LevelDBm0, -16, levelOff(theirs))
 					within(t, "jitter", value(sa.JitterMs)+value(sb.JitterMs), 0, 0.2)
 					within(t, "buffer", value(sa.BufferMs), 45, 20)
 					if lost := sa.Lost + sb.Lost + sa.Discarded + sb.Discarded; lost != 0 || sa.Codec != spec.Format.String() || sb.Received < 199 {
@@ -56,6 +57,14 @@ func TestEveryCodecIsHeardByEveryOther(t *testing.T) {
 			})
 		}
 	}
+}
+
+// levelOff is how far in dB a codec may be off the level of a tone.
+func levelOff(number int) float64 {
+	if number == 18 {
+		return 0.7 // its own filters take 0.5
+	}
+	return 0.5
 }
 
 // What only 16 kHz can hold passes through the whole chain, echo and analysis included.
@@ -128,25 +137,33 @@ func TestLossIsConcealedInEveryCodec(t *testing.T) {
 				a, b := n.open(t, alice), n.open(t, bob)
 				start(t, a, spoken(bob, number), Tone{Hz: 400, LevelDBm0: -10})
 				start(t, b, spoken(alice, number), Silence{})
-				time.Sleep(30 * time.Second)
-				synctest.Wait()
-				st := b.Stats()
-				if st.Heard == nil {
-					t.Fatalf("%+v", st)
+				var st Stats
+				var levels []float64 // every 300 ms: some of them just after a loss, with what concealment leaves of the tone
+				for range 100 {
+					time.Sleep(300 * time.Millisecond)
+					synctest.Wait()
+					if st = b.Stats(); st.Heard != nil {
+						levels = append(levels, st.Heard.LevelDBm0)
+					}
+				}
+				if st.Heard == nil || len(levels) < 95 {
+					t.Fatalf("a tone is heard %d times of 100; %+v", len(levels), st)
 				}
 				within(t, "packets lost", float64(st.Lost), float64(lost), 2)
 				within(t, "frequency", st.Heard.FrequencyHz, 400, 3)
-				off := 1.5
-				if number == 18 { // the last 200 ms were just after a loss, and its gains fade at once and come back slowly, as the recommendation has it
-					off = 8
+				slices.Sort(levels)
+				level := levels[len(levels)/2]
+				off := levelOff(number)
+				if number == 18 {
+					off = 2 // its gains fade at once and come back slowly, as the recommendation has it
 				}
-				within(t, "level", st.Heard.LevelDBm0, -10, off)
+				within(t, "level", level, -10, off)
 				model := EModel{
 					Ie: spec.Impairment.Ie, Bpl: spec.Impairment.Bpl, LossPercent: 100 * float64(lost) / float64(sent),
 					DelayMs: 20 + value(st.RTTMs)/2 + value(st.BufferMs),
 				}
 				within(t, "MOS", value(st.MOS), model.MOS(), 0.03)
-				t.Logf("%d of %d packets lost: heard %.1f Hz at %.1f dBm0, MOS %.2f", lost, sent, st.Heard.FrequencyHz, st.Heard.LevelDBm0, *st.MOS)
+				t.Logf("%d of %d packets lost: heard %.1f Hz at %.1f dBm0 (%.1f to %.1f), MOS %.2f", lost, sent, st.Heard.FrequencyHz, level, levels[0], levels[len(levels)-1], *st.MOS)
 			})
 		})
 	}
