@@ -51,7 +51,7 @@ func (c *call) newAudio(source media.Source) *audio {
 		open: open,
 		config: media.Config{
 			Ports:        media.PortRange{First: a.RTPPortRangeStart, Last: a.RTPPortRangeEnd},
-			SymmetricRTP: a.SendAudioBack, Log: o.Log, Guard: c.guarded, Clock: o.Clock,
+			SymmetricRTP: a.SendAudioBack, EventVolume: uint8(a.RFC2833Volume), Log: o.Log, Guard: c.guarded, Clock: o.Clock,
 		},
 		caps: capabilities(a, o.Network), source: source, onDigit: c.heardDigit,
 	}
@@ -64,7 +64,7 @@ func (c *call) newAudio(source media.Source) *audio {
 func capabilities(a *account.Account, network delivery.NetworkType) sdp.Capabilities {
 	c := sdp.Capabilities{
 		Codecs: codec.Formats(a.CodecOrder, codec.Options{PTime: a.Ptime, Opus: opus(a.OpusOptions)}), PTime: a.Ptime, ForcePTime: a.ForcePtime, HonorTheirs: a.HonorTheirCodecListWiFi,
-		TelephoneEvent: a.DTMFAll || slices.Contains(a.DTMFOrder, "rfc2833"),
+		TelephoneEvent: slices.Contains(a.DTMFOrder, "rfc2833"),
 		VoIPMetrics:    true,
 		EventsAt8k:     a.RFC2833NegotiateOnly8kHzClockRate, DurationsAt8k: a.RFC2833AdjustDurationTo8kHz,
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 	"unicode"
 
@@ -32,23 +33,34 @@ type digitsByINFO struct {
 }
 
 // sendDigits sends the digits of the Dial: by the first way of dtmfOrder that the
-// other side takes, or, with dtmfAll, by all of them at once.
+// other side takes, or, with dtmfAll, by all of dtmfOrder at once.
 func (c *call) sendDigits() {
 	digits := c.attempt.dial.DTMF
-	switch a := c.opts.Account; {
-	case digits == "":
-	case a.DTMFAll:
-		for _, way := range []string{byEvents, byINFO, byTones} {
-			c.sendDigitsBy([]string{way}, digits, true)
+	if digits == "" {
+		return
+	}
+	together := [][]string{c.opts.Account.DTMFOrder}
+	if c.opts.Account.DTMFAll {
+		together = slices.Collect(slices.Chunk(c.opts.Account.DTMFOrder, 1))
+	}
+	var refusals []error
+	for _, ways := range together {
+		if err := c.sendDigitsBy(ways, digits); err != nil {
+			refusals = append(refusals, err)
 		}
-	default:
-		c.sendDigitsBy(a.DTMFOrder, digits, false)
+	}
+	if len(refusals) == len(together) {
+		c.digitsRefused(refusals)
 	}
 }
 
-// sendDigitsBy tries ways in their order. One of several at once that the other
-// side does not take is nothing to speak of.
-func (c *call) sendDigitsBy(ways []string, digits string, quiet bool) {
+// digitsRefused notes that no way is left.
+func (c *call) digitsRefused(why []error) {
+	c.note("digits not sent: " + strings.ReplaceAll(errors.Join(why...).Error(), "\n", "; "))
+}
+
+// sendDigitsBy takes the first of ways that the other side takes. The error says why it takes none.
+func (c *call) sendDigitsBy(ways []string, digits string) error {
 	var refusals []error
 	for i, way := range ways {
 		var err error
@@ -61,20 +73,18 @@ func (c *call) sendDigitsBy(ways []string, digits string, quiet bool) {
 			if err = errNoINFO; c.dialog.allows(sip.INFO) {
 				c.digits = digitsByINFO{left: []rune(digits), others: ways[i+1:]}
 				c.nextINFO()
-				return
+				return nil
 			}
 		}
 		if err == nil {
-			return
+			return nil
 		}
 		if errors.Is(err, media.ErrNoTelephoneEvent) {
 			err = errNoEvents
 		}
 		refusals = append(refusals, err)
 	}
-	if !quiet {
-		c.note("digits not sent: " + clip(errors.Join(refusals...).Error()))
-	}
+	return errors.Join(refusals...)
 }
 
 var (
@@ -122,5 +132,7 @@ func (c *call) tookINFO(res *sip.Response, err error) {
 		c.note(fmt.Sprintf("digits %s not sent: %s", left, why))
 		return
 	}
-	c.sendDigitsBy(others, left, false)
+	if err := c.sendDigitsBy(others, left); err != nil {
+		c.digitsRefused([]error{err})
+	}
 }

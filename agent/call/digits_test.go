@@ -24,18 +24,21 @@ func TestDigitsGoByTheWayTheNodesSay(t *testing.T) {
 		answer              int // to INFO
 		want                string
 	}{
-		"telephone-events are the first choice":         {"", events, every, 200, "events 4,2#"},
-		"INFO is the next":                              {"", plain, every, 200, "info 42#"},
-		"who never said what it takes is sent INFO":     {"", plain, "X-Nothing: 1", 200, "info 42#"},
-		"tones are the last":                            {"", plain, noINFO, 200, "tones 4,2#"},
-		"INFO first when asked for":                     {"<dtmfOrder>info,rfc2833</dtmfOrder>", events, every, 200, "info 42#"},
-		"INFO refused goes on by the next way":          {"<dtmfOrder>info,rfc2833</dtmfOrder>", events, every, 415, "events 4,2# info 4"},
-		"INFO without answer goes on by the next way":   {"<dtmfOrder>info,audio</dtmfOrder>", events, every, 0, "tones 4,2# info 4"},
-		"tones first when asked for":                    {"<dtmfOrder>audio</dtmfOrder>", events, every, 200, "tones 4,2#"},
-		"no way is left":                                {"<dtmfOrder>rfc2833</dtmfOrder>", plain, every, 200, "digits not sent: the other side takes no telephone-event (RFC 4733)"},
-		"no way is left after INFO":                     {"<dtmfOrder>info</dtmfOrder>", events, every, 501, "info 4 digits 4,2# not sent: INFO was answered 501 Why"},
-		"all at once":                                   {"<dtmfAll>1</dtmfAll>", events, every, 200, "events 4,2# tones 4,2# info 42#"},
-		"all at once, to who takes only one":            {"<dtmfAll>1</dtmfAll><dtmfOrder>info</dtmfOrder>", plain, noINFO, 200, "tones 4,2#"},
+		"telephone-events are the first choice":       {"", events, every, 200, "events 4,2#"},
+		"INFO is the next":                            {"", plain, every, 200, "info 42#"},
+		"who never said what it takes is sent INFO":   {"", plain, "X-Nothing: 1", 200, "info 42#"},
+		"tones are the last":                          {"", plain, noINFO, 200, "tones 4,2#"},
+		"INFO first when asked for":                   {"<dtmfOrder>info,rfc2833</dtmfOrder>", events, every, 200, "info 42#"},
+		"INFO refused goes on by the next way":        {"<dtmfOrder>info,rfc2833</dtmfOrder>", events, every, 415, "events 4,2# info 4"},
+		"INFO without answer goes on by the next way": {"<dtmfOrder>info,audio</dtmfOrder>", events, every, 0, "tones 4,2# info 4"},
+		"tones first when asked for":                  {"<dtmfOrder>audio</dtmfOrder>", events, every, 200, "tones 4,2#"},
+		"no way is left":                              {"<dtmfOrder>rfc2833</dtmfOrder>", plain, every, 200, "digits not sent: the other side takes no telephone-event (RFC 4733)"},
+		"no way is left after INFO":                   {"<dtmfOrder>info</dtmfOrder>", events, every, 501, "info 4 digits 4,2# not sent: INFO was answered 501 Why"},
+		"all at once":                                 {"<dtmfAll>1</dtmfAll>", events, every, 200, "events 4,2# tones 4,2# info 42#"},
+		"all at once, to who takes only one":          {"<dtmfAll>1</dtmfAll>", plain, noINFO, 200, "tones 4,2#"},
+		"all at once that are listed":                 {"<dtmfAll>1</dtmfAll><dtmfOrder>info,rfc2833</dtmfOrder>", events, every, 200, "events 4,2# info 42#"},
+		"all at once that are listed, and none is taken": {"<dtmfAll>1</dtmfAll><dtmfOrder>info,rfc2833</dtmfOrder>", plain, noINFO, 200,
+			"digits not sent: the other side takes no INFO; the other side takes no telephone-event (RFC 4733)"},
 		"a list of one is kept to though it is refused": {"<dtmfOrder>info</dtmfOrder>", events, noINFO, 200, "digits not sent: the other side takes no INFO"},
 	} {
 		t.Run(sentence, func(t *testing.T) {

@@ -18,7 +18,7 @@ const theirOffer = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9
 // without it and with it: of an offer of ours, or of our answer.
 func TestNodesShapeTheDescription(t *testing.T) {
 	for node, c := range map[string]struct {
-		value, others string
+		value         string
 		cellular      bool
 		answer        bool
 		without, with string
@@ -28,14 +28,13 @@ func TestNodesShapeTheDescription(t *testing.T) {
 		"ptime":                   {value: "40", without: "a=ptime:20", with: "a=ptime:40"},
 		"ptime3G":                 {value: "60", cellular: true, without: "a=ptime:30", with: "a=ptime:60"},
 		"dtmfOrder":               {value: "info", without: "telephone-event", with: "a=rtpmap"},
-		"dtmfAll":                 {value: "1", others: "<dtmfOrder>info</dtmfOrder>", without: "a=rtpmap", with: "telephone-event"},
 		"forcePtime":              {value: "1", answer: true, without: "a=ptime:40", with: "a=ptime:20"},
 		"forcePtime3G":            {value: "1", cellular: true, answer: true, without: "a=ptime:40", with: "a=ptime:30"},
 		"honorTheirCodecListWiFi": {value: "0", answer: true, without: "RTP/AVP 8 ", with: "RTP/AVP 0 "},
 		"honorTheirCodecList3G":   {value: "1", cellular: true, answer: true, without: "RTP/AVP 0 ", with: "RTP/AVP 8 "},
 	} {
 		for _, said := range []bool{false, true} {
-			nodes := "<autoAnswerEnabled>1</autoAnswerEnabled><autoAnswerTimeoutInSeconds>0</autoAnswerTimeoutInSeconds>" + c.others
+			nodes := "<autoAnswerEnabled>1</autoAnswerEnabled><autoAnswerTimeoutInSeconds>0</autoAnswerTimeoutInSeconds>"
 			for _, order := range []string{"codecOrder", "codecOrder3G"} {
 				if !said || node != order {
 					nodes += "<" + order + ">0,8</" + order + ">"
@@ -80,9 +79,10 @@ func accountOf(t *testing.T, nodes string) *account.Account {
 // The nodes about RTP reach the session that is opened for a call.
 func TestNodesShapeTheMedia(t *testing.T) {
 	for nodes, want := range map[string]media.Config{
-		"": {Ports: media.PortRange{First: 10000, Last: 65535}, SymmetricRTP: true},
-		"<rtpPortRangeStart>20000</rtpPortRangeStart><rtpPortRangeEnd>20100</rtpPortRangeEnd>": {Ports: media.PortRange{First: 20000, Last: 20100}, SymmetricRTP: true},
-		"<sendAudioBack>0</sendAudioBack>": {Ports: media.PortRange{First: 10000, Last: 65535}},
+		"": {Ports: media.PortRange{First: 10000, Last: 65535}, SymmetricRTP: true, EventVolume: 10},
+		"<rtpPortRangeStart>20000</rtpPortRangeStart><rtpPortRangeEnd>20100</rtpPortRangeEnd>": {Ports: media.PortRange{First: 20000, Last: 20100}, SymmetricRTP: true, EventVolume: 10},
+		"<sendAudioBack>0</sendAudioBack>":  {Ports: media.PortRange{First: 10000, Last: 65535}, EventVolume: 10},
+		"<rfc2833Volume>63</rfc2833Volume>": {Ports: media.PortRange{First: 10000, Last: 65535}, SymmetricRTP: true, EventVolume: 63},
 	} {
 		var got media.Config
 		simulate(t, func(o *call.Options) {
@@ -90,8 +90,8 @@ func TestNodesShapeTheMedia(t *testing.T) {
 			open := o.OpenMedia
 			o.OpenMedia = func(c media.Config) (call.Media, error) { got = c; return open(c) }
 		}, func(b *bench) { description(b, false) })
-		if got.Ports != want.Ports || got.SymmetricRTP != want.SymmetricRTP {
-			t.Errorf("%s: ports %+v, symmetric %v; want %+v, %v", nodes, got.Ports, got.SymmetricRTP, want.Ports, want.SymmetricRTP)
+		if got.Ports != want.Ports || got.SymmetricRTP != want.SymmetricRTP || got.EventVolume != want.EventVolume {
+			t.Errorf("%s: ports %+v, symmetric %v, events at -%d dBm0; want %+v, %v, -%d", nodes, got.Ports, got.SymmetricRTP, got.EventVolume, want.Ports, want.SymmetricRTP, want.EventVolume)
 		}
 	}
 }

@@ -92,7 +92,7 @@ func TestDigitsSurviveTheNetwork(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, loss := range []float64{0, 0.02, 0.1} {
 		dialled := dial(rng, 1000)
-		s, r := NewSender(8000), NewReceiver(8000)
+		s, r := NewSender(8000, 10), NewReceiver(8000)
 		if err := s.Queue(dialled); err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func dial(rng *rand.Rand, n int) string {
 }
 
 func TestSenderShapesADigit(t *testing.T) {
-	s := NewSender(8000)
+	s := NewSender(8000, 10)
 	if err := s.Queue("5,a"); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestSenderShapesADigit(t *testing.T) {
 }
 
 func TestSenderRefusesWhatIsNoDigit(t *testing.T) {
-	s := NewSender(8000)
+	s := NewSender(8000, 10)
 	err := s.Queue("12x4")
 	if err == nil || !strings.Contains(err.Error(), `'x' at 2`) {
 		t.Errorf("error %v does not name the character", err)

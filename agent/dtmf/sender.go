@@ -7,7 +7,6 @@ const (
 	DefaultTone = 100 * time.Millisecond
 	DefaultGap  = 100 * time.Millisecond
 	CommaPause  = 2 * time.Second // what a comma stands for
-	volume      = 10              // dBm0 below zero
 	endSendings = 3               // RFC 4733 §2.5.1.4
 	maxDuration = 0xffff
 )
@@ -21,17 +20,18 @@ type Packet struct {
 
 // Sender turns queued digits into packets, one a packet time. The zero value is not usable; see NewSender.
 type Sender struct {
-	clock int
-	queue []rune
-	now   rune // digit being sent; 0 = none
+	clock  int
+	volume uint8
+	queue  []rune
+	now    rune // digit being sent; 0 = none
 
 	packet Packet
 	ends   int    // end packets sent
 	quiet  uint32 // timestamp units of pause left
 }
 
-// NewSender makes a sender for an RTP clock of so many Hz.
-func NewSender(clock int) *Sender { return &Sender{clock: clock} }
+// NewSender makes a sender for an RTP clock of so many Hz, with a volume in dBm0 below zero, 0 to 63 (RFC 4733 §2.3.4).
+func NewSender(clock int, volume uint8) *Sender { return &Sender{clock: clock, volume: volume} }
 
 // Queue adds digits; a comma pauses 2 s. The error says which character is no digit; then nothing was added.
 func (s *Sender) Queue(text string) error {
@@ -93,7 +93,7 @@ func (s *Sender) begin(timestamp, step uint32) bool {
 	}
 	code, _ := Code(next)
 	s.now = next
-	s.packet = Packet{Event: Event{Code: code, Volume: volume}, Timestamp: timestamp}
+	s.packet = Packet{Event: Event{Code: code, Volume: s.volume}, Timestamp: timestamp}
 	return true
 }
 

@@ -18,6 +18,7 @@ type outbound struct {
 	header rtp.Header
 	tick   uint32       // timestamp of the frame in the making; moves with time, sending or not
 	mark   bool         // the next packet is the first after a pause
+	volume uint8        // of telephone-events
 	events *dtmf.Sender // nil when the peer never took telephone-events
 	tones  *dtmf.Tones  // digits within the audio
 	digits []byte       // sent

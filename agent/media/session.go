@@ -31,6 +31,7 @@ type Config struct {
 	Local        netip.Addr // address to bind and to announce
 	Ports        PortRange
 	SymmetricRTP bool         // send to where audio came from, not to what the description said (sendAudioBack)
+	EventVolume  uint8        // of telephone-events sent, in dBm0 below zero, 0 to 63 (RFC 4733 §2.3.4)
 	Log          *slog.Logger // nil: the default one
 	Listen       []float64    // tones to listen for, in Hz; see Stats.Tones
 	Recorder     Recorder     // of both directions; nil: none
@@ -115,6 +116,7 @@ func newSession(c Config, t transport) *Session {
 		tones[i].Hz = hz
 	}
 	out := newOutbound()
+	out.volume = c.EventVolume
 	out.tape = newTape(c.Recorder)
 	return &Session{
 		in: inbound{tape: out.tape}, guard: guard, tones: tones, log: log, transport: t, protection: unprotected{}, epoch: time.Now(), stop: make(chan struct{}),
@@ -206,7 +208,7 @@ func (s *Session) swap(n sdp.Negotiated, source Source) error {
 		}
 		s.in.play(newPlayout(clock, c.rate, int64(c.step)))
 		s.in.events, s.in.detector = dtmf.NewReceiver(clock), dtmf.NewDetector(c.rate)
-		s.out.events, s.out.tones = dtmf.NewSender(clock), dtmf.NewTones(c.rate)
+		s.out.events, s.out.tones = dtmf.NewSender(clock, s.out.volume), dtmf.NewTones(c.rate)
 	}
 	s.in.playout.step, s.in.playout.kinds = ticksOf(c.ptime, s.in.playout.clock), &c.kinds
 	s.out.tape.thread(c.rate)
