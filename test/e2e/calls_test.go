@@ -20,6 +20,7 @@ import (
 type callRecord struct {
 	State string `json:"state"`
 	Codec string `json:"codec"`
+	NAT   string `json:"nat"`
 	RTP   struct {
 		Sent, Received, Lost uint64
 		JitterMs, RTTMs      *float64
