@@ -72,7 +72,7 @@ func judgeAgent(f *agentFacts) (verdict, time.Duration) {
 // just started has none.
 func judgeSilence(f *agentFacts) (verdict, time.Duration) {
 	if f.pod.Status.Phase != corev1.PodRunning || f.pod.Status.PodIP == "" {
-		return reconciling(metav1.ConditionFalse, v1.ReasonAgentNotReady, podState(f.pod)), 0
+		return judgeStart(f.pod, f.now)
 	}
 	old := meta.FindStatusCondition(f.agent.Status.Conditions, v1.ConditionReady)
 	since := f.now
@@ -88,6 +88,43 @@ func judgeSilence(f *agentFacts) (verdict, time.Duration) {
 		return reconciling(metav1.ConditionFalse, v1.ReasonNoReport, "the agent's report has not been read yet"), 0
 	}
 	return reconciling(metav1.ConditionFalse, v1.ReasonNoReport, "the agent's report cannot be read: "+clean(failure)), 0
+}
+
+// mountPatience is how long a pod on its node may take to get its volumes and its network before that is told.
+const mountPatience = 20 * time.Second
+
+// judgeStart is about a pod that does not run yet.
+func judgeStart(pod *corev1.Pod, now time.Time) (verdict, time.Duration) {
+	since := unmountedSince(pod)
+	if wait := since.Add(mountPatience).Sub(now); since.IsZero() || wait > 0 {
+		return reconciling(metav1.ConditionFalse, v1.ReasonAgentNotReady, podState(pod)), max(0, wait)
+	}
+	which := ""
+	for _, v := range pod.Spec.Volumes {
+		if v.PersistentVolumeClaim != nil {
+			which = fmt.Sprintf(" (PersistentVolumeClaim %s is one)", v.PersistentVolumeClaim.ClaimName)
+		}
+	}
+	return reconciling(metav1.ConditionFalse, v1.ReasonVolumesNotMounted, fmt.Sprintf(
+		"the pod has not got its volumes%s or its network; its events say why: kubectl describe pod %s", which, pod.Name)), 0
+}
+
+// unmountedSince is when a pod got its node, while the kubelet says that it could not make a place for its containers there; else zero.
+func unmountedSince(pod *corev1.Pod) time.Time {
+	var scheduled time.Time
+	waits := false
+	for _, c := range pod.Status.Conditions {
+		switch {
+		case c.Type == corev1.PodScheduled && c.Status == corev1.ConditionTrue:
+			scheduled = c.LastTransitionTime.Time
+		case c.Type == corev1.PodReadyToStartContainers:
+			waits = c.Status == corev1.ConditionFalse
+		}
+	}
+	if !waits {
+		return time.Time{}
+	}
+	return scheduled
 }
 
 // podState says why a pod does not run yet.

@@ -140,6 +140,12 @@ func TestJudgeAgent(t *testing.T) {
 		f.report = &reports.Agent{Since: now.Add(-time.Second), Failure: "refused"}
 		f.agent.Status.Conditions = []metav1.Condition{{Type: v1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Ready"}}
 	}
+	starting := func(f *agentFacts, since time.Time) {
+		f.pod.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{
+			{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(since)},
+			{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionFalse},
+		}}
+	}
 	for name, c := range map[string]struct {
 		facts *agentFacts
 		want  string
@@ -153,12 +159,43 @@ func TestJudgeAgent(t *testing.T) {
 		"silent for a moment":              {facts(wasReady), "True Ready", 4 * time.Second},
 		"silent for long":                  {facts(func(f *agentFacts) { wasReady(f); f.report.Since = now.Add(-minute) }), "False NoReport reconciling", 0},
 		"silent because it is another pod": {facts(func(f *agentFacts) { wasReady(f); f.agent.Status.Address = "10.0.0.9" }), "False NoReport reconciling", 0},
-		"a pod that cannot be":             {facts(func(f *agentFacts) { f.podProblem = &render.Failure{Reason: v1.ReasonPodRefused, Message: "no"} }), "False PodRefused stalled", 0},
+		"a pod that has its node":          {facts(func(f *agentFacts) { f.report = nil; starting(f, now.Add(-time.Second)) }), "False AgentNotReady reconciling", mountPatience - time.Second},
+		"and does not get its volumes":     {facts(func(f *agentFacts) { f.report = nil; starting(f, now.Add(-minute)) }), "False VolumesNotMounted reconciling", 0},
+		"and gets them, but no image yet": {facts(func(f *agentFacts) {
+			f.report = nil
+			starting(f, now.Add(-minute))
+			f.pod.Status.Conditions[1].Status = "True"
+		}), "False AgentNotReady reconciling", 0},
+		"a pod that cannot be": {facts(func(f *agentFacts) { f.podProblem = &render.Failure{Reason: v1.ReasonPodRefused, Message: "no"} }), "False PodRefused stalled", 0},
 	} {
 		v, again := judgeAgent(c.facts)
 		got := strings.TrimSpace(fmt.Sprint(v.ready, " ", v.reason, map[bool]string{true: " reconciling"}[v.reconciling], map[bool]string{true: " stalled"}[v.stalled]))
 		if got != c.want || again != c.again {
 			t.Errorf("%s: got %q, again in %s", name, got, again)
+		}
+	}
+}
+
+func TestAPodWithoutVolumesNamesItsClaim(t *testing.T) {
+	waiting := pod(func(p *corev1.Pod) {
+		p.Name = "edge-0"
+		p.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{
+			{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionFalse},
+			{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(now.Add(-minute))},
+		}}
+	})
+	for claim, want := range map[string]string{
+		"":       "the pod has not got its volumes or its network; its events say why: kubectl describe pod edge-0",
+		"sounds": "the pod has not got its volumes (PersistentVolumeClaim sounds is one) or its network; its events say why: kubectl describe pod edge-0",
+	} {
+		waiting.Spec.Volumes = []corev1.Volume{{Name: "state"}}
+		if claim != "" {
+			waiting.Spec.Volumes = append(waiting.Spec.Volumes, corev1.Volume{Name: "prompts", VolumeSource: corev1.VolumeSource{
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
+			}})
+		}
+		if v, _ := judgeStart(waiting, now); v.message != want {
+			t.Errorf("\n got %s\nwant %s", v.message, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -32,6 +33,7 @@ type fleetReconciler struct {
 	// managerNamespace is where the manager's pods run; empty = outside of the cluster.
 	managerNamespace string
 	counts           *spacing
+	claims           *claims
 }
 
 // Reconcile brings one fleet's guards and status up to date.
@@ -45,9 +47,13 @@ func (r *fleetReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 	}
 	if f.fleet == nil {
 		r.counts.forget(req.NamespacedName)
+		r.claims.forget(req.NamespacedName)
 		return ctrl.Result{}, nil
 	}
 	again, err := r.write(ctx, f)
+	if f.prompts != nil {
+		again = soonest(again, f.prompts.again)
+	}
 	return ctrl.Result{RequeueAfter: again}, err
 }
 
@@ -118,6 +124,7 @@ func (r *fleetReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1.SoftphoneAccount{}, ownFleet()).
 		Watches(&networkingv1.NetworkPolicy{}, ownFleet()).
 		Watches(&policyv1.PodDisruptionBudget{}, ownFleet()).
+		WatchesMetadata(&corev1.ConfigMap{}, lookups{r.Client}.fleetsOfPrompts()).
 		WatchesRawSource(r.wakeup.source()).
 		WithOptions(options(2)).
 		Complete(r)

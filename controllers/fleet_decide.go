@@ -28,6 +28,7 @@ func decideFleet(f *fleetFacts) v1.SoftphoneFleetStatus {
 	} else {
 		c.set(v1.ConditionProgressing, metav1.ConditionFalse, v1.ReasonAsDesired, "every agent is as it should be")
 	}
+	promptsReady(f, c)
 	c.write(judgeFleet(f, progressing))
 	return status
 }
@@ -41,7 +42,10 @@ func judgeFleet(f *fleetFacts, progressing string) verdict {
 			}
 		}
 	}
+	unprompted, waits := f.prompts.holdsUp()
 	switch {
+	case progressing != "" && waits:
+		return unprompted
 	case f.unreachable > 0 && f.unreachable > f.registered+f.up:
 		// One condition for thousands of lines, at once; nothing to mend in the fleet itself.
 		return reconciling(metav1.ConditionFalse, v1.ReasonRegistrarUnreachable, fmt.Sprintf("%d of %d lines do not reach their registrar; the agents keep trying", f.unreachable, f.lines))

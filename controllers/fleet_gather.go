@@ -24,6 +24,8 @@ type fleetFacts struct {
 	lines, unplaced int
 	// registered, up (trunks whose server is there) and unreachable count reports of lines.
 	registered, up, unreachable int
+	// prompts is nil when the fleet has none.
+	prompts *promptsFacts
 }
 
 // holding counts the agents that hold lines.
@@ -60,6 +62,9 @@ func (r *fleetReconciler) gather(ctx context.Context, req ctrl.Request) (*fleetF
 	}
 	if f.fleet == nil {
 		return f, nil
+	}
+	if f.prompts, err = r.gatherPrompts(ctx, f.fleet, f.now); err != nil {
+		return nil, err
 	}
 	var accounts v1.SoftphoneAccountList
 	if err := r.List(ctx, &accounts, client.InNamespace(req.Namespace), client.MatchingFields{indexFleet: req.Name}, client.UnsafeDisableDeepCopy); err != nil {

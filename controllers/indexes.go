@@ -17,6 +17,7 @@ import (
 const (
 	indexSecret    = "refs.secret"    // accounts, profiles and fleets by the Secrets they refer to
 	indexConfigMap = "refs.configMap" // accounts, profiles and fleets by the ConfigMaps they refer to
+	indexPrompts   = "prompts"        // fleets by the ConfigMap of their prompts
 	indexProfile   = "profile"        // accounts and fleets by the profiles they name
 	indexFleet     = "fleet"          // accounts and agents by fleet
 	indexAddress   = "address"        // accounts by address of record
@@ -40,6 +41,7 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1.SoftphoneProfile{}, indexConfigMap, referenced(render.ConfigMap)},
 		{&v1.SoftphoneAccount{}, indexProfile, func(o client.Object) []string { return profileNames(o.(*v1.SoftphoneAccount).Spec.Profiles) }},
 		{&v1.SoftphoneFleet{}, indexProfile, func(o client.Object) []string { return profileNames(o.(*v1.SoftphoneFleet).Spec.Profiles) }},
+		{&v1.SoftphoneFleet{}, indexPrompts, promptsConfigMap},
 		{&v1.SoftphoneAccount{}, indexFleet, func(o client.Object) []string { return []string{o.(*v1.SoftphoneAccount).FleetName()} }},
 		{&v1.SoftphoneAccount{}, indexAddress, func(o client.Object) []string { return nonEmpty(addressOf(o.(*v1.SoftphoneAccount))) }},
 		{&v1.SoftphoneAgent{}, indexFleet, func(o client.Object) []string { return []string{o.(*v1.SoftphoneAgent).Spec.Fleet} }},
@@ -77,6 +79,14 @@ func referencesOf(o client.Object) []render.Reference {
 	}
 	acc := o.(*v1.SoftphoneAccount)
 	return append(render.References(&acc.Spec.AccountLayer), render.TLSReferences(render.TLSOf(acc.Spec.TLS, nil))...)
+}
+
+// promptsConfigMap is what holds a fleet's prompts: no account and no agent's files are made of it.
+func promptsConfigMap(o client.Object) []string {
+	if p := o.(*v1.SoftphoneFleet).Spec.Prompts; p != nil && p.ConfigMap != nil {
+		return []string{string(*p.ConfigMap)}
+	}
+	return nil
 }
 
 func lineNames(a *v1.SoftphoneAgent) []string {

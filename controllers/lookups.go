@@ -352,6 +352,21 @@ func ownFleet() handler.EventHandler {
 	})
 }
 
+// fleetsOfPrompts: the fleets whose prompts are in a ConfigMap that came or went.
+func (l lookups) fleetsOfPrompts() handler.EventHandler {
+	return changes(func(ctx context.Context, before, after client.Object) requests {
+		if before != nil && after != nil {
+			return nil
+		}
+		var out requests
+		o := either(before, after)
+		for _, f := range l.fleets(ctx, o.GetNamespace(), indexPrompts, o.GetName()) {
+			out = append(out, request(f.Namespace, f.Name))
+		}
+		return out
+	})
+}
+
 // namespaceOf wakes placement, which looks at a namespace as a whole.
 func namespaceOf() handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) requests {

@@ -114,7 +114,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 			Client: mgr.GetClient(), reader: reader, wakeup: checks, steady: newSpacing(steadyInterval),
 			events: mgr.GetEventRecorder("softphone-operator"),
 		},
-		&fleetReconciler{Client: mgr.GetClient(), reader: reader, wakeup: fleets, managerNamespace: o.ManagerNamespace, counts: newSpacing(time.Second)},
+		&fleetReconciler{Client: mgr.GetClient(), reader: reader, wakeup: fleets, managerNamespace: o.ManagerNamespace, counts: newSpacing(time.Second), claims: newClaims(mgr.GetAPIReader())},
 	} {
 		if err := r.SetupWithManager(mgr); err != nil {
 			return fmt.Errorf("set up %T: %w", r, err)

@@ -39,6 +39,8 @@ const (
 	ConditionProgressing = "Progressing"
 	// ConditionDraining: the agent's lines are leaving.
 	ConditionDraining = "Draining"
+	// ConditionPromptsReady: what the fleet's prompts name is there. It is absent when the fleet has no prompts.
+	ConditionPromptsReady = "PromptsReady"
 )
 
 // Reasons of conditions. One reason means one thing wherever it stands.
@@ -55,6 +57,7 @@ const (
 	ReasonAsDesired              = "AsDesired"
 	ReasonInlineSecret           = "InlineSecret"
 	ReasonTrunkUp                = "TrunkUp"
+	ReasonPromptsFound           = "PromptsFound"
 
 	// Of checks: Running is Ready's, the others are Passing's. When a check does not pass, the reason is that of the run
 	// that says so: NoAnswer, OneWay, LowMOS (package check).
@@ -75,25 +78,30 @@ const (
 	ReasonNoReport        = "NoReport"
 	ReasonDraining        = "Draining"
 	ReasonNodeCordoned    = "NodeCordoned"
+	// ReasonVolumesNotMounted: the pod has its node for a while, and not yet its volumes or its network.
+	ReasonVolumesNotMounted = "VolumesNotMounted"
+	// ReasonPersistentVolumeClaimNotBound: the claim has no volume, or is about to go.
+	ReasonPersistentVolumeClaimNotBound = "PersistentVolumeClaimNotBound"
 
 	// What the user must mend.
 
-	ReasonInvalidAccount      = "InvalidAccount"
-	ReasonInvalidXML          = "InvalidXML"
-	ReasonSecretNotFound      = "SecretNotFound"
-	ReasonSecretKeyMissing    = "SecretKeyMissing"
-	ReasonInvalidSecretValue  = "InvalidSecretValue"
-	ReasonConfigMapNotFound   = "ConfigMapNotFound"
-	ReasonConfigMapKeyMissing = "ConfigMapKeyMissing"
-	ReasonNameConflict        = "NameConflict"
-	ReasonInvalidCertificate  = "InvalidCertificate"
-	ReasonTooLarge            = "TooLarge"
-	ReasonRejectedByAgent     = "RejectedByAgent"
-	ReasonInvalidPodSettings  = "InvalidPodSettings"
-	ReasonPodRefused          = "PodRefused"
-	ReasonAccountNotFound     = "AccountNotFound"
-	ReasonDestinationRefused  = "DestinationRefused"
-	ReasonInvalidCheck        = "InvalidCheck"
+	ReasonInvalidAccount                = "InvalidAccount"
+	ReasonInvalidXML                    = "InvalidXML"
+	ReasonSecretNotFound                = "SecretNotFound"
+	ReasonSecretKeyMissing              = "SecretKeyMissing"
+	ReasonInvalidSecretValue            = "InvalidSecretValue"
+	ReasonConfigMapNotFound             = "ConfigMapNotFound"
+	ReasonConfigMapKeyMissing           = "ConfigMapKeyMissing"
+	ReasonPersistentVolumeClaimNotFound = "PersistentVolumeClaimNotFound"
+	ReasonNameConflict                  = "NameConflict"
+	ReasonInvalidCertificate            = "InvalidCertificate"
+	ReasonTooLarge                      = "TooLarge"
+	ReasonRejectedByAgent               = "RejectedByAgent"
+	ReasonInvalidPodSettings            = "InvalidPodSettings"
+	ReasonPodRefused                    = "PodRefused"
+	ReasonAccountNotFound               = "AccountNotFound"
+	ReasonDestinationRefused            = "DestinationRefused"
+	ReasonInvalidCheck                  = "InvalidCheck"
 
 	// Of the way of audio, by what was found: no NAT, a NAT whose address STUN knows, a TURN server between, a NAT and nobody
 	// who tells what is before it, a NAT that is another for everybody, calls that must be relayed and are not, no free port.

@@ -165,7 +165,7 @@ type SoftphoneFleetStatus struct {
 	// +optional
 	RegisteredLines int32 `json:"registeredLines"`
 
-	// Conditions of the fleet: Ready, Progressing.
+	// Conditions of the fleet: Ready, Progressing, and PromptsReady of one with prompts.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -116,7 +116,7 @@ func nodeAddress(ctx context.Context) (netip.Addr, error) {
 // subscribers of the registrar: every test has its own, so that none is in another's way.
 func subscribers() map[string]string {
 	all := map[string]string{}
-	for _, user := range []string{"applied", "caller", "callee", "rotated", "wrong", "deleted", "killed", "steady", "edited", "good", "unharmed", "discreet", "suspended", "confined", "checking", "checked", "looking", "looked-at", "rolled-one", "rolled-two", "pairing", "paired"} {
+	for _, user := range []string{"applied", "caller", "callee", "rotated", "wrong", "deleted", "killed", "steady", "edited", "good", "unharmed", "discreet", "suspended", "confined", "checking", "checked", "looking", "looked-at", "rolled-one", "rolled-two", "pairing", "paired", "unprompted", "unmounted"} {
 		all[user] = "secret-" + user
 	}
 	for i := range manyLines {
