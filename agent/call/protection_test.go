@@ -87,3 +87,52 @@ func TestACallEndsWhenItsMediaGetsNoKeys(t *testing.T) {
 		b.wantEnd(200, call.Policy, "the media could not be protected: DTLS: handshake timed out")
 	})
 }
+
+// Calls of ours are protected as the Outgoing nodes say, calls to us as the Incoming ones do, whatever the others say.
+func TestEachDirectionHasItsOwnProtection(t *testing.T) {
+	const (
+		plain   = "m=audio 4000 RTP/AVP 0\r\n"
+		crypto  = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"
+		sdes    = "m=audio 4000 RTP/SAVP 0\r\n" + crypto
+		either  = plain + crypto
+		dtls    = "m=audio 4000 UDP/TLS/RTP/SAVP 0\r\na=setup:actpass\r\na=rtcp-mux\r\na=fingerprint:sha-256 " + fingerprint + "\r\n"
+		refused = "488"
+	)
+	for nodes, c := range map[string]struct {
+		offers  string            // of ours
+		answers map[string]string // to offers of theirs
+	}{
+		"<sdesIncoming>required</sdesIncoming>":                                      {"RTP/AVP", map[string]string{plain: refused, sdes: "RTP/SAVP crypto", either: "RTP/AVP crypto", dtls: refused}},
+		"<sdesOutgoing>required</sdesOutgoing>":                                      {"RTP/SAVP crypto", map[string]string{plain: "RTP/AVP", sdes: refused, either: "RTP/AVP", dtls: refused}},
+		"<sdesIncoming>enabled</sdesIncoming>":                                       {"RTP/AVP", map[string]string{plain: "RTP/AVP", sdes: "RTP/SAVP crypto", either: "RTP/AVP crypto", dtls: refused}},
+		"<sdesOutgoing>enabled</sdesOutgoing>":                                       {"RTP/AVP crypto", map[string]string{plain: "RTP/AVP", sdes: refused, either: "RTP/AVP", dtls: refused}},
+		"<dtlsIncoming>required</dtlsIncoming>":                                      {"RTP/AVP", map[string]string{plain: refused, sdes: refused, either: refused, dtls: "UDP/TLS/RTP/SAVP fingerprint"}},
+		"<dtlsOutgoing>required</dtlsOutgoing>":                                      {"UDP/TLS/RTP/SAVP fingerprint", map[string]string{plain: "RTP/AVP", sdes: refused, either: "RTP/AVP", dtls: refused}},
+		"<dtlsIncoming>enabled</dtlsIncoming>":                                       {"RTP/AVP", map[string]string{plain: "RTP/AVP", sdes: refused, dtls: "UDP/TLS/RTP/SAVP fingerprint"}},
+		"<sdesOutgoing>required</sdesOutgoing><dtlsIncoming>required</dtlsIncoming>": {"RTP/SAVP crypto", map[string]string{plain: refused, sdes: refused, dtls: "UDP/TLS/RTP/SAVP fingerprint"}},
+	} {
+		account := func(o *call.Options) {
+			o.Account = accountOf(t, "<autoAnswerEnabled>1</autoAnswerEnabled><autoAnswerTimeoutInSeconds>0</autoAnswerTimeoutInSeconds>"+nodes)
+		}
+		simulate(t, account, func(b *bench) {
+			if got := offerOf(description(b, false)); got != c.offers {
+				b.t.Errorf("%s: offers %s, want %s", nodes, got, c.offers)
+			}
+		})
+		for offer, want := range c.answers {
+			simulate(t, account, func(b *bench) {
+				p := b.invite("a", sdpBody("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n"+offer)...)
+				got := fmt.Sprint(p.tx.last().StatusCode)
+				if got == "200" {
+					got = offerOf(string(p.tx.last().Body()))
+				}
+				p.ack()
+				if got != want {
+					b.t.Errorf("%s: the answer is %s, want %s, to\n%s", nodes, got, want, offer)
+				}
+			})
+		}
+	}
+}
+
+const fingerprint = "4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB:3E:5D:49:6B:19:E5:7C:AB:3E:5D:49:6B"

@@ -181,16 +181,17 @@ func EndWith(tb TB, name string, end func() error, said func() string) {
 	})
 }
 
-// Ports that are handed out lie below those the kernel takes for sockets that name none, and are handed out once: what is free
-// now stays so until the program that is to have it has opened it.
+// Ports that are handed out lie below those the kernel takes for sockets that name none. What is free now stays so until the program that
+// is to have it has opened it, and while it is away to come back: nobody else gets a port for so long, or as long as others are left.
 const (
 	firstPort = 16_384
 	lastPort  = 32_000
+	reserved  = 3 * time.Minute
 )
 
 var handedOut struct {
 	sync.Mutex
-	ports map[uint16]bool
+	ports map[uint16]time.Time
 }
 
 // FreePorts finds n ports in a row that are free for UDP and for TCP on the
@@ -198,24 +199,28 @@ var handedOut struct {
 func FreePorts(n int) (uint16, error) {
 	handedOut.Lock()
 	defer handedOut.Unlock()
-	if handedOut.ports == nil || len(handedOut.ports) > (lastPort-firstPort)/2 {
-		handedOut.ports = make(map[uint16]bool) // the first ones have ended long ago
+	if handedOut.ports == nil {
+		handedOut.ports = make(map[uint16]time.Time)
 	}
-	for range 400 {
-		first := uint16(firstPort+rand.IntN(lastPort-firstPort-n)) &^ 1
-		if fresh(first, n) && allFree(first, n) {
-			for i := range n {
-				handedOut.ports[first+uint16(i)] = true
+	now := time.Now()
+	for _, before := range []time.Time{{}, now.Add(-reserved)} {
+		for range 400 {
+			first := uint16(firstPort+rand.IntN(lastPort-firstPort-n)) &^ 1
+			if handedOutBy(before, first, n) && allFree(first, n) {
+				for i := range n {
+					handedOut.ports[first+uint16(i)] = now
+				}
+				return first, nil
 			}
-			return first, nil
 		}
 	}
 	return 0, fmt.Errorf("no %d free ports in a row", n)
 }
 
-func fresh(first uint16, n int) bool {
+// handedOutBy reports whether nobody was given one of the ports after a moment.
+func handedOutBy(then time.Time, first uint16, n int) bool {
 	for i := range n {
-		if handedOut.ports[first+uint16(i)] {
+		if handedOut.ports[first+uint16(i)].After(then) {
 			return false
 		}
 	}
