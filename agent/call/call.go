@@ -40,6 +40,7 @@ type call struct {
 	audio  *audio
 	hops   map[string]netip.AddrPort // names looked up
 	open   int                       // transactions of ours that run
+	acked  <-chan struct{}           // closed once the ACK of the INVITE of ours that was refused last has left; nil: none was
 
 	pledge  *pledge     // a provisional response of ours without its PRACK
 	settled bool        // offer and answer were exchanged before the first INVITE's 2xx

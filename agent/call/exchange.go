@@ -65,11 +65,20 @@ func (c *call) askWith(d *dialog, auth *ua.Authorizer, req *sip.Request, done fu
 	})
 }
 
-// launch sends a request to its destination. The call stays until it is over.
+// launch sends a request to its destination, after the ACK of what was refused before: the call is told of a refusal first, so that
+// what the other side sends when it has the ACK finds the call as the refusal left it. The call stays until it is over.
 func (c *call) launch(req *sip.Request, x *exchange) {
 	c.open++
-	again := c.repeats(x)
-	c.beside(func() { c.carry(req, x, again) })
+	again, acked := c.repeats(x), c.acked
+	c.beside(func() {
+		if acked != nil {
+			select {
+			case <-acked:
+			case <-c.ctx.Done():
+			}
+		}
+		c.carry(req, x, again)
+	})
 }
 
 // repeats is what takes further 2xx of an exchange, from whatever goroutine; nil =
@@ -97,7 +106,9 @@ func (c *call) carry(req *sip.Request, x *exchange, again sip.FnTxResponse) {
 			}
 		})
 	}
-	method, decided := req.Method, make(chan struct{})
+	refused, decided := false, make(chan struct{})
+	method, acked := req.Method, make(chan struct{})
+	defer close(acked)
 	// Told as they arrive: a request that follows a response must find the call as
 	// the response left it.
 	ctx := ua.OnResponse(c.ctx, func(res *sip.Response) {
@@ -105,8 +116,12 @@ func (c *call) carry(req *sip.Request, x *exchange, again sip.FnTxResponse) {
 			c.box.post(func() { x.take(x.provisional, res) })
 			return
 		}
+		refused = method == sip.INVITE && !res.IsSuccess()
 		c.box.post(func() {
 			c.open--
+			if refused {
+				c.acked = acked
+			}
 			x.take(x.final, res)
 		})
 		close(decided)
@@ -122,6 +137,12 @@ func (c *call) carry(req *sip.Request, x *exchange, again sip.FnTxResponse) {
 	}
 	select {
 	case <-decided:
+		if refused {
+			select {
+			case <-tx.Done(): // once the ACK has left
+			case <-c.ctx.Done():
+			}
+		}
 	case <-tx.Done():
 		select {
 		case <-decided: // an answer is an end, too

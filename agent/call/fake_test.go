@@ -480,6 +480,8 @@ type clientTx struct {
 	mu        sync.Mutex
 	again     sip.FnTxResponse
 	final     bool // it has its answer
+
+	withoutACK bool // the ACK of a refusal has not left yet, until end
 }
 
 func (x *clientTx) answered() bool {
@@ -524,6 +526,10 @@ func (x *clientTx) deliver(res *sip.Response) *sip.Response {
 		x.responses <- res
 	}
 	synctest.Wait()
+	if x.req.IsInvite() && res.StatusCode >= 300 && !x.withoutACK {
+		x.end(sip.ErrTransactionTerminated)
+		synctest.Wait()
+	}
 	return res
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -33,6 +34,28 @@ func TestReINVITE(t *testing.T) {
 			if ack := b.net.ack(acks); ack.GetHeader("Proxy-Authorization") == nil || ack.CSeq().SeqNo != 3 {
 				b.t.Errorf("acknowledged with\n%s", ack)
 			}
+		}},
+		"a refusal is known before its ACK has left: who gets that may send an INVITE at once": {nil, func(b *bench) {
+			invite := b.talk(call.Dial{})
+			b.ask(b.set.Hold)
+			b.reinvite(1).withoutACK = true
+			b.reinvite(1).respond(491, "Request Pending", "callee")
+			if tx := b.within(invite, "INVITE", 1, "callee", reoffer("sendrecv")...); tx.last().StatusCode != 200 {
+				b.t.Errorf("the other side's INVITE is answered %d", tx.last().StatusCode)
+			}
+			b.reinvite(1).end(sip.ErrTransactionTerminated)
+		}},
+		"what follows a refusal leaves after its ACK": {nil, func(b *bench) {
+			b.talk(call.Dial{})
+			b.ask(b.set.Hold)
+			b.reinvite(1).withoutACK = true
+			b.reinvite(1).respond(407, "Proxy Authentication Required", "callee", `Proxy-Authenticate: Digest realm="pbx.test", nonce="n1"`)
+			if n := len(b.reinvites()); n != 1 {
+				b.t.Errorf("%d INVITEs have left", n)
+			}
+			b.reinvite(1).end(sip.ErrTransactionTerminated)
+			synctest.Wait()
+			b.reinvite(2).respond(200, "OK", "callee", reoffer("recvonly")...)
 		}},
 		"a repeated 200 is acknowledged again": {nil, func(b *bench) {
 			b.talk(call.Dial{})

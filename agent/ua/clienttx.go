@@ -155,10 +155,10 @@ func (tx *clientTx) decided(res *sip.Response) {
 	tx.client.pending.remove(tx)
 	tx.heard(res)
 	who, req := tx.user, tx.req
-	tx.req, tx.raw = nil, nil
+	tx.user, tx.req, tx.raw = nobody{}, nil, nil
 	switch {
 	case tx.invite() && res.IsSuccess():
-		tx.state = accepted
+		tx.user, tx.state = who, accepted
 		tx.after(64 * tx.client.t1) // timer M
 		who.response(res)
 		return
@@ -166,14 +166,14 @@ func (tx *clientTx) decided(res *sip.Response) {
 		// "The ACK MUST be sent to the same address, port, and transport to which the
 		// original request was sent" (§17.1.1.2).
 		tx.state, tx.raw = completed, []byte(ackOf(req, res).String())
+		who.response(res)                   // first: who gets the ACK may send a request at once, and that must find the refusal known
 		_ = tx.client.write(tx.way, tx.raw) // a lost one is asked for again
 		tx.after(64 * tx.client.t1)         // timer D
 	default:
 		tx.state = completed
 		tx.after(tx.client.t4) // timer K
+		who.response(res)
 	}
-	tx.user = nobody{}
-	who.response(res)
 	who.ended(sip.ErrTransactionTerminated)
 	if tx.way.by != nil {
 		tx.end(sip.ErrTransactionTerminated) // timers D and K are zero

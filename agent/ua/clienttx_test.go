@@ -41,10 +41,16 @@ func (w *wire) write(_ way, raw []byte) error {
 }
 
 // heardBy is what a transaction's user was told.
-type heardBy struct{ events []string }
+type heardBy struct {
+	events []string
+	on     func()
+}
 
 func (u *heardBy) response(res *sip.Response) {
 	u.events = append(u.events, fmt.Sprint(res.StatusCode))
+	if u.on != nil {
+		u.on()
+	}
 }
 func (u *heardBy) repeated(res *sip.Response) {
 	u.events = append(u.events, fmt.Sprintf("again %d", res.StatusCode))
@@ -259,6 +265,19 @@ func TestTheACKOfARefusal(t *testing.T) {
 	if ack.Recipient.String() != invite.Recipient.String() || len(ack.Body()) > 0 {
 		t.Errorf("it is\n%s", ack)
 	}
+}
+
+// Who gets the ACK may send a request at once, which must find the refusal known.
+func TestARefusalIsToldBeforeItsACKIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{began: time.Now()}
+		var before []string
+		who := &heardBy{on: func() { before = slices.Clone(w.sent) }}
+		newClient(w).begin(t, sip.INVITE, false, who).receive(responseTo(sip.INVITE, 491))
+		if !slices.Equal(before, []string{"INVITE at 0s"}) || !slices.Equal(w.sent, []string{"INVITE at 0s", "ACK at 0s"}) {
+			t.Errorf("%q was sent before, %q in the end", before, w.sent)
+		}
+	})
 }
 
 // A write that fails is the end, at once and of the one it happened to.
