@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -39,9 +41,12 @@ type Call struct {
 		FrequencyHz float64 `json:"frequencyHz"`
 		LevelDBm0   float64 `json:"levelDbm0"`
 	} `json:"heard"`
-	SetupMs *int64 `json:"setupMs"`
-	End     *End   `json:"end"`
-	raw     json.RawMessage
+	SetupMs   *int64 `json:"setupMs"`
+	Recording *struct {
+		Problem string `json:"problem"`
+	} `json:"recording"`
+	End *End `json:"end"`
+	raw json.RawMessage
 }
 
 // End is how a call ended.
@@ -89,38 +94,52 @@ type callRequest struct {
 	Confirm bool              `json:"confirm,omitempty"`
 	ToneHz  float64           `json:"toneHz,omitempty"`
 	Play    string            `json:"play,omitempty"`
+	Record  bool              `json:"record,omitempty"`
 
 	DialAction string `json:"dialAction,omitempty"`
 	LateOffer  bool   `json:"lateOffer,omitempty"`
+}
+
+// calling is what the call command was asked for beside the call.
+type calling struct {
+	output string
+	file   string // for the recording
+	agent  string // URL of an agent run by hand
 }
 
 func callCommand() *cobra.Command {
 	var t target
 	var req callRequest
 	var headers []string
-	var output string
+	var how calling
 	cmd := &cobra.Command{
 		Use:   "call ACCOUNT TARGET",
 		Short: "Place a call from a line and tell how it went",
 		Long: `Place a call from the line of an account to a number or SIP URI, wait until it ends, and print what was measured.
 
 TARGET may also be the name of another account of the namespace, or "voicemail" for the account's voiceMailNumber. The
-account's rewriting rules apply to it. The exit code is 0 when the call was answered and packets came back, 1 when not.`,
+account's rewriting rules apply to it. The exit code is 0 when the call was answered and packets came back, 1 when not.
+
+A recording (--record FILE) is a stereo WAV: on the left what the line sent, on the right what came.`,
 		Example: `  kubectl softphone call alice +15550100 --seconds 10
   kubectl softphone call alice bob --tone 1004
   kubectl softphone call alice bob --play 'wav(greeting.wav)'
-  kubectl softphone call alice sip:echo@pbx.example.org --dtmf 1234# -o json`,
+  kubectl softphone call alice bob --record call.wav
+  kubectl softphone call alice sip:echo@pbx.example.org --dtmf 1234# -o json
+  kubectl softphone call alice bob --agent http://127.0.0.1:8080`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := t.connect()
-			if err != nil {
-				return err
-			}
-			req.Line, req.To = args[0], args[1]
+			var err error
+			req.Line, req.To, req.Record = args[0], args[1], how.file != ""
 			if req.Headers, err = parseHeaders(headers); err != nil {
 				return err
 			}
-			return s.call(cmd.Context(), req, output, cmd.OutOrStdout())
+			agent, err := how.reach(cmd.Context(), &t, &req)
+			if err != nil {
+				return err
+			}
+			defer agent.close()
+			return agent.call(cmd.Context(), req, how, cmd.OutOrStdout())
 		},
 	}
 	t.flags(cmd)
@@ -132,7 +151,9 @@ account's rewriting rules apply to it. The exit code is 0 when the call was answ
 	cmd.Flags().StringVar(&req.DialAction, "dial-action", "", "how to call: voiceCall, callThrough, openUrl ... (default: autoCall)")
 	cmd.Flags().BoolVar(&req.LateOffer, "late-offer", false, "leave the offer to the called side: an INVITE without a description")
 	cmd.Flags().StringArrayVar(&headers, "header", nil, "header of the INVITE, as Name=value (repeatable)")
-	cmd.Flags().StringVarP(&output, "output", "o", "", "json for programs")
+	cmd.Flags().StringVar(&how.file, "record", "", "file to write a recording of the call to")
+	cmd.Flags().StringVar(&how.agent, "agent", "", "URL of an agent's control listener, for agents run by hand")
+	cmd.Flags().StringVarP(&how.output, "output", "o", "", "json for programs")
 	return cmd
 }
 
@@ -142,35 +163,72 @@ var (
 	errNoAudio     = errors.New("the call was answered, but no audio came back")
 )
 
-func (s *session) call(ctx context.Context, req callRequest, output string, w io.Writer) error {
+// reach opens the agent that carries the line, and turns the name of an account into its address.
+func (how calling) reach(ctx context.Context, t *target, req *callRequest) (*link, error) {
+	if how.agent != "" {
+		return byHand(how.agent), nil
+	}
+	s, err := t.connect()
+	if err != nil {
+		return nil, err
+	}
 	from, err := s.account(ctx, req.Line)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if to, err := s.account(ctx, req.To); err == nil {
 		req.To = addressOf(to)
 	}
-	agent, err := s.agentOf(ctx, from)
-	if err != nil {
-		return err
+	return s.agentOf(ctx, from)
+}
+
+// call places a call, waits for its end, and tells of it. A recording's file appears whole, or not at all.
+func (l *link) call(ctx context.Context, req callRequest, how calling, w io.Writer) error {
+	var draft *os.File
+	if how.file != "" {
+		var err error
+		if draft, err = os.CreateTemp(filepath.Dir(how.file), ".recording-*"); err != nil {
+			return fmt.Errorf("--record: %w", err) // before anybody's telephone rings
+		}
+		defer func() { _, _ = draft.Close(), os.Remove(draft.Name()) }()
 	}
-	defer agent.close()
 	var placed struct {
 		ID string `json:"id"`
 	}
-	if err := agent.do(ctx, "POST", "/calls", req, &placed); err != nil {
+	if err := l.do(ctx, "POST", "/calls", req, &placed); err != nil {
 		return err
 	}
-	call, err := agent.follow(ctx, placed.ID)
+	call, err := l.follow(ctx, placed.ID)
 	if err != nil {
 		return err
 	}
-	if output == "json" {
+	if how.output == "json" {
 		err = json.NewEncoder(w).Encode(call)
 	} else {
 		err = printCalls(w, []Call{call})
 	}
+	if draft != nil {
+		err = errors.Join(err, l.keepRecording(ctx, call, draft, how.file))
+	}
 	return errors.Join(err, verdict(call))
+}
+
+// keepRecording writes a call's recording to a draft, and makes that the file.
+func (l *link) keepRecording(ctx context.Context, c Call, draft *os.File, file string) error {
+	err := l.download(ctx, "/calls/"+url.PathEscape(c.ID)+"/recording", draft)
+	switch {
+	case err != nil && c.Recording != nil && c.Recording.Problem != "":
+		return fmt.Errorf("the call was not recorded: %s", c.Recording.Problem)
+	case err != nil:
+		return fmt.Errorf("the call's recording: %w", err)
+	}
+	if err := errors.Join(draft.Chmod(0o644), draft.Close(), os.Rename(draft.Name(), file)); err != nil {
+		return fmt.Errorf("the call's recording: %w", err)
+	}
+	if c.Recording != nil && c.Recording.Problem != "" {
+		return fmt.Errorf("the call's recording is not whole: %s", c.Recording.Problem)
+	}
+	return nil
 }
 
 // addressOf is what to dial to reach an account of our own.

@@ -4,6 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -61,5 +67,80 @@ func TestHeadersAreNameAndValue(t *testing.T) {
 		if _, err := parseHeaders([]string{bad}); err == nil {
 			t.Errorf("%q passes for a header", bad)
 		}
+	}
+}
+
+// recordingAgent is the control listener of an agent that has a recording of its only call, or says why not.
+func recordingAgent(t *testing.T, problem string, recording string) (at string, asked *[]string) {
+	t.Helper()
+	asked = new([]string)
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /calls", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		*asked = append(*asked, string(body))
+		fmt.Fprint(w, `{"id":"one"}`)
+	})
+	mux.HandleFunc("GET /calls/one", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"id":"one","line":"alice","setupMs":7,"rtp":{"received":9},"recording":{"problem":%q},"end":{"code":200,"reason":"BYE","by":"remote"}}`, problem)
+	})
+	mux.HandleFunc("GET /calls/one/recording", func(w http.ResponseWriter, _ *http.Request) {
+		if recording == "" {
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, `{"error":"the call has no recording"}`)
+			return
+		}
+		fmt.Fprint(w, recording)
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server.URL, asked
+}
+
+func TestARecordingIsKept(t *testing.T) {
+	for says, c := range map[string]struct {
+		directory          string // below the test's
+		problem, recording string
+		want               string // error
+		kept, called       bool
+	}{
+		"the recording is written to the file":            {"", "", "RIFF and so on", "", true, true},
+		"one that is not whole is written, and says so":   {"", "the disk is full", "RIFF", "the call's recording is not whole: the disk is full", true, true},
+		"the agent could not record":                      {"", "there is no state directory", "", "the call was not recorded: there is no state directory", false, true},
+		"there is none":                                   {"", "", "", "the call's recording: agent: the call has no recording", false, true},
+		"nobody is called for what cannot be kept anyway": {"nowhere", "", "RIFF", "--record: ", false, false},
+	} {
+		t.Run(says, func(t *testing.T) {
+			agent, asked := recordingAgent(t, c.problem, c.recording)
+			file := filepath.Join(t.TempDir(), c.directory, "call.wav")
+			cmd := callCommand()
+			cmd.SilenceUsage, cmd.SilenceErrors = true, true
+			cmd.SetOut(io.Discard)
+			cmd.SetArgs([]string{"alice", "bob", "--record", file, "--agent", agent + "/"})
+			err := cmd.ExecuteContext(t.Context())
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+			if called := len(*asked) == 1 && strings.Contains((*asked)[0], `"record":true`); called != c.called {
+				t.Errorf("asked for %q", *asked)
+			}
+			got, err := os.ReadFile(file)
+			if kept := err == nil; kept != c.kept || string(got) != c.recording && c.kept {
+				t.Errorf("the file has %q, %v", got, err)
+			}
+			if left, _ := filepath.Glob(filepath.Join(filepath.Dir(file), ".recording-*")); len(left) > 0 {
+				t.Errorf("left behind: %q", left)
+			}
+		})
+	}
+}
+
+func TestACallIsRecordedOnlyWhereSomebodyWantsIt(t *testing.T) {
+	agent, asked := recordingAgent(t, "", "")
+	var out bytes.Buffer
+	cmd := callCommand()
+	cmd.SetOut(&out)
+	cmd.SetArgs([]string{"alice", "bob", "--agent", agent})
+	if err := cmd.ExecuteContext(t.Context()); err != nil || strings.Contains((*asked)[0], "record") || !strings.Contains(out.String(), "200 BYE (remote)") {
+		t.Errorf("%v; asked for %q; printed\n%s", err, *asked, out.String())
 	}
 }

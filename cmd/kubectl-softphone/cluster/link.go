@@ -61,7 +61,33 @@ func open(ctx context.Context, config *rest.Config, namespace, pod string) (*lin
 	return &link{base: fmt.Sprintf("http://127.0.0.1:%d", ports[0].Local), stop: stop}, nil
 }
 
+// byHand is a link to the control listener of an agent that runs outside of the cluster.
+func byHand(agent string) *link {
+	return &link{base: strings.TrimRight(agent, "/"), stop: make(chan struct{})}
+}
+
 func (l *link) close() { close(l.stop) }
+
+// download writes what the agent has at a path to a file. The agent's own words are the error of a refusal.
+func (l *link) download(ctx context.Context, path string, to io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, "GET", l.base+path, nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= 300 {
+		answer, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+		return refusal(res.Status, answer)
+	}
+	if _, err := io.Copy(to, res.Body); err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	return nil
+}
 
 // do sends a request to the agent and decodes its JSON answer into out (nil =
 // ignored). The agent's own words are the error of a refusal.

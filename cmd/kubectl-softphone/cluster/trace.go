@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,7 +95,7 @@ func terminal(out io.Writer) bool {
 // reach opens the agent that carries the line.
 func (w tracing) reach(ctx context.Context, t *target) (*link, error) {
 	if w.agent != "" {
-		return &link{base: strings.TrimRight(w.agent, "/"), stop: make(chan struct{})}, nil
+		return byHand(w.agent), nil
 	}
 	s, err := t.connect()
 	if err != nil {
