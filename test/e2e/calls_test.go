@@ -116,9 +116,17 @@ spec: {prompts: {%s}}
 	awaitAccount(t, ns, "caller", "registered", registered)
 	awaitAccount(t, ns, "callee", "registered", registered)
 
-	call, err := place(t, ns, "caller", "callee", "--seconds", "3", "--play", "periodic(wav(tone.wav))")
+	recording := filepath.Join(t.TempDir(), "call.wav")
+	call, err := place(t, ns, "caller", "callee", "--seconds", "3", "--play", "periodic(wav(tone.wav))", "--record", recording)
 	if err != nil || call.Heard == nil || math.Abs(call.Heard.FrequencyHz-hz) > 5 {
 		t.Errorf("heard %+v (%v), want the echo of the file's %d Hz", call.Heard, err, hz)
+	}
+	said, rate, err := tone.ReadWAV(recording)
+	if err != nil || len(said) < 2*rate {
+		t.Fatalf("the recording has %d samples of %d a second (%v), want those of 3 s", len(said), rate, err)
+	}
+	if sent, share, err := tone.Dominant(said, rate); err != nil || math.Abs(sent-hz) > 5 || share < 0.9 {
+		t.Errorf("the recording has %.1f Hz on its left (%.0f %% of it, %v), want the file's %d Hz", sent, 100*share, err, hz)
 	}
 }
 

@@ -224,8 +224,8 @@ func objectName(name string) (string, error) {
 		}
 	}
 	out := strings.Trim(b.String(), "-.")
-	for strings.Contains(out, "..") || strings.Contains(out, ".-") || strings.Contains(out, "-.") {
-		out = strings.NewReplacer("..", ".", ".-", "-", "-.", "-").Replace(out)
+	for before := ""; out != before; {
+		before, out = out, strings.NewReplacer("..", ".", ".-", "-", "-.", "-", "--", "-").Replace(out)
 	}
 	if len(out) > longestName {
 		out = strings.Trim(out[:longestName], "-.")

@@ -192,7 +192,7 @@ func TestImportIntoADirectory(t *testing.T) {
 
 func TestObjectNames(t *testing.T) {
 	for name, want := range map[string]string{
-		"alice": "alice", "Front Desk": "front-desk", "+49 30 1234": "49-30-1234", "a..b": "a.b", "a.-b": "a-b", "-x-": "x", "Büro": "b-ro",
+		"alice": "alice", "Front Desk": "front-desk", "+49 30 1234": "49-30-1234", "a..b": "a.b", "a.-b": "a-b", "a... . b": "a-b", "-x-": "x", "Büro": "b-ro",
 		strings.Repeat("x", 100): strings.Repeat("x", 63),
 	} {
 		if got, err := objectName(name); got != want || err != nil {
