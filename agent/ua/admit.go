@@ -122,8 +122,10 @@ func requestUser(datagram []byte) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	user, _, _ := bytes.Cut(userinfo, []byte(":"))
-	return unescapeUser(string(user)), true
+	if i := bytes.LastIndexByte(userinfo, ':'); i >= 0 {
+		userinfo = userinfo[:i] // there is one at most; the parser, too, takes the last
+	}
+	return unescapeUser(string(userinfo)), true
 }
 
 // unescapeUser undoes RFC 3261 §19.1.2 escapes; what is no escape stays.

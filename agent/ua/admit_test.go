@@ -35,6 +35,7 @@ func FuzzRequestUser(f *testing.F) {
 	f.Add("INVITE sip:k3x@10.0.0.1 SIP/2.0\r\n")
 	f.Add("OPTIONS sips:a%20b:c@[::1]:5061;transport=tls?x=y SIP/2.0\r\n")
 	f.Add("OPTIONS tel:+1 SIP/2.0\r\n")
+	f.Add("OPTIONS sip:k3x::@10.0.0.1 SIP/2.0\r\n")
 	f.Add("SIP/2.0 200 OK\r\n")
 	f.Fuzz(func(t *testing.T, line string) {
 		user, _ := requestUser([]byte(line))

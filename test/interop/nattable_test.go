@@ -32,11 +32,11 @@ var (
 	phoneAt     = netip.MustParseAddr("198.51.100.4")
 )
 
-// natMode is a way of a line to be reached, and what must come of its calls from behind each kind of NAT.
+// natMode is a way of a line to be reached, and what must come of its calls from behind each kind of NAT; "" = it is not tried.
 type natMode struct {
 	name, nodes              string
 	none, keeping, symmetric string // called: a phone on the internet
-	bothKeeping, bothSym     string // called: a line like it behind another NAT of the kind; "" = not tried
+	bothKeeping, bothSym     string // called: a line like it behind another NAT of the kind
 }
 
 func natModes(server string) []natMode {
@@ -50,7 +50,7 @@ func natModes(server string) []natMode {
 	)
 	return []natMode{
 		{"off", mode("off") + stun, "both ways; off", deaf + "off", deaf + "off", "", ""},
-		{"auto, without a relay", mode("auto") + stun, asIs, byStun, deaf + "plain", byStun, "nobody hears anybody, as the record says; plain"},
+		{"auto, without a relay", mode("auto") + stun, "", byStun, deaf + "plain", "", "nobody hears anybody, as the record says; plain"},
 		{"auto, with a relay", mode("auto") + turn, asIs, byStun, byTurn, byStun, byTurn},
 		{"stunOnly", mode("stunOnly") + turn, asIs, byStun, deaf + "plain", "", ""},
 		{"turnAlways", mode("turnAlways") + turn, byTurn, byTurn, byTurn, "", ""},
@@ -92,24 +92,25 @@ func TestNATModesBehindNATs(t *testing.T) {
 		for i, m := range modes {
 			want, both := []string{m.none, m.keeping, m.symmetric}[n], []string{"", m.bothKeeping, m.bothSym}[n]
 			g.row(m.name)
-			t.Run(fmt.Sprintf("%s/%s", natPage.Columns[n], m.name), func(t *testing.T) {
-				t.Parallel()
-				line, to := fmt.Sprintf("%s%d", kind, i), fmt.Sprintf("phone%s%d", kind, i)
-				call := func() string { return callsThePhone(t, near, r, line, to) }
-				if m.name == "ice" {
-					call = func() string { return callsALine(t, near, public, line, to) }
+			line, to := fmt.Sprintf("%s%d", kind, i), fmt.Sprintf("phone%s%d", kind, i)
+			try := func(column, want string, call func(t *testing.T) string) {
+				if want == "" {
+					return
 				}
-				got := call()
-				g.cell(t, m.name, natPage.Columns[n], got, want)
-			})
-			if both == "" {
-				continue
+				t.Run(column+"/"+m.name, func(t *testing.T) {
+					t.Parallel()
+					g.cell(t, m.name, column, call(t), want)
+				})
 			}
-			t.Run(fmt.Sprintf("%s/%s", natPage.Columns[n+2], m.name), func(t *testing.T) {
-				t.Parallel()
-				got := callsALine(t, near, far, fmt.Sprintf("%s%d", kind, i), fmt.Sprintf("far%s%d", kind, i))
-				g.cell(t, m.name, natPage.Columns[n+2], got, both)
+			try(natPage.Columns[n], want, func(t *testing.T) string {
+				if m.name == "ice" {
+					return callsALine(t, near, public, line, to)
+				}
+				return callsThePhone(t, near, r, line, to)
 			})
+			if kind != home.None {
+				try(natPage.Columns[n+2], both, func(t *testing.T) string { return callsALine(t, near, far, line, "far"+line) })
+			}
 		}
 	}
 }

@@ -27,14 +27,13 @@ var protectionPage = drill.Page{
 func TestProtectionWithPeers(t *testing.T) {
 	t.Parallel()
 	g := newGrid(t, &protectionPage)
-	g.row("none")
 	for _, suite := range append(sdp.Suites(), "DTLS-SRTP") {
 		g.row(suite)
 	}
 	sdes, dtls := secured("sdes", "required"), secured("dtls", "required")
 	t.Run("rtpengine", func(t *testing.T) { t.Parallel(); acrossRTPEngine(t, g) })
 	for _, c := range []struct{ row, ours, theirs, record string }{
-		{"none", "", "", "none"}, {sdp.Suites()[0], sdes, "srtp-mand", "sdes"}, {"DTLS-SRTP", dtls, "dtls_srtp", "dtls"},
+		{sdp.Suites()[0], sdes, "srtp-mand", "sdes"}, {"DTLS-SRTP", dtls, "dtls_srtp", "dtls"},
 	} {
 		t.Run("baresip/"+c.row, func(t *testing.T) {
 			t.Parallel()
@@ -87,7 +86,7 @@ reply_route { if (has_body("application/sdp")) rtpengine_manage("replace-origin"
 func acrossRTPEngine(t *testing.T, g *grid) {
 	t.Helper()
 	engine := rtpengine.Start(t)
-	rows := append(append([]string{"none"}, sdp.Suites()...), "DTLS-SRTP")
+	rows := append(sdp.Suites(), "DTLS-SRTP")
 	files, users, only := map[string]string{"agent.json": `{"version":1}`}, []string(nil), ""
 	for i := range rows {
 		users = append(users, fmt.Sprintf("line%d", i), fmt.Sprintf("plain%d", i))
@@ -99,14 +98,13 @@ func acrossRTPEngine(t *testing.T, g *grid) {
 				flags += " SDES-no-" + other
 			}
 		}
-		only += fmt.Sprintf("    if ($fU == \"line%d\") $var(flags) = $var(flags) + %q;\n", i+1, flags)
+		only += fmt.Sprintf("    if ($fU == \"line%d\") $var(flags) = $var(flags) + %q;\n", i, flags)
 	}
 	_, host := registrar(t, kamailio.Config{Extra: kamailio.Extra{Modules: fmt.Sprintf(engineModules, engine.Control()), Request: fmt.Sprintf(engineRequest, only)}}, users...)
 	for i, row := range rows {
-		ours := map[string]string{"none": "", "DTLS-SRTP": secured("dtls", "required")}
-		nodes, known := ours[row]
-		if !known {
-			nodes = secured("sdes", "required")
+		nodes := secured("sdes", "required")
+		if row == "DTLS-SRTP" {
+			nodes = secured("dtls", "required")
 		}
 		line, plain := fmt.Sprintf("line%d", i), fmt.Sprintf("plain%d", i)
 		files[line+".xml"], files[plain+".xml"] = accountXML(line, "secret-"+line, host, nodes), accountXML(plain, "secret-"+plain, host, autoAnswer)
@@ -122,9 +120,9 @@ func acrossRTPEngine(t *testing.T, g *grid) {
 	for i, row := range rows {
 		end := a.awaitCall(ids[i], "has ended", ended)
 		there := a.awaitIncoming(fmt.Sprintf("plain%d", i), "has ended", ended)
-		protection := map[string]string{"none": "none", "DTLS-SRTP": "dtls"}[row]
-		if protection == "" {
-			protection = "sdes"
+		protection := "sdes"
+		if row == "DTLS-SRTP" {
+			protection = "dtls"
 		}
 		if there.Protection != "none" {
 			t.Errorf("%s: the other line has %s", row, pretty(there))
