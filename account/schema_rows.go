@@ -157,7 +157,7 @@ var documentRows = []section{
 		{Name: "dtmfOrder", Kind: KindCSV, Default: "rfc2833,info,audio", Enum: []string{"rfc2833", "info", "audio"}, Effect: Live, HonouredBy: ByAgent,
 			Doc: "Ways of sending DTMF, in the order they are tried."},
 		{Name: "dtmfAll", Kind: KindBool, Default: "0", Effect: Live, HonouredBy: ByAgent,
-			Doc: "Send DTMF in every supported way at once."},
+			Doc: "Send DTMF in every way of dtmfOrder at once."},
 		{Name: "rfc2833NegotiateOnly8kHzClockRate", Kind: KindBool, Default: "0", Effect: Live, HonouredBy: ByAgent,
 			Doc: "Offer telephone-event/8000 only, whatever the codec's clock."},
 		{Name: "rfc2833AdjustDurationTo8kHz", Kind: KindBool, Default: "0", Aliases: []string{"rfc2833AdjustDurationTo8kHzClockRate"}, Effect: Live, HonouredBy: ByAgent,

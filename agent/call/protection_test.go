@@ -90,14 +90,9 @@ func TestACallEndsWhenItsMediaGetsNoKeys(t *testing.T) {
 
 // Calls of ours are protected as the Outgoing nodes say, calls to us as the Incoming ones do, whatever the others say.
 func TestEachDirectionHasItsOwnProtection(t *testing.T) {
-	const (
-		plain   = "m=audio 4000 RTP/AVP 0\r\n"
-		crypto  = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"
-		sdes    = "m=audio 4000 RTP/SAVP 0\r\n" + crypto
-		either  = plain + crypto
-		dtls    = "m=audio 4000 UDP/TLS/RTP/SAVP 0\r\na=setup:actpass\r\na=rtcp-mux\r\na=fingerprint:sha-256 " + fingerprint + "\r\n"
-		refused = "488"
-	)
+	const refused = "488"
+	plain, sdes, dtls := theirs("none"), theirs("sdes"), theirs("dtls")
+	either := plain + sdes[strings.Index(sdes, "a=crypto:"):]
 	for nodes, c := range map[string]struct {
 		offers  string            // of ours
 		answers map[string]string // to offers of theirs
@@ -111,9 +106,7 @@ func TestEachDirectionHasItsOwnProtection(t *testing.T) {
 		"<dtlsIncoming>enabled</dtlsIncoming>":                                       {"RTP/AVP", map[string]string{plain: "RTP/AVP", sdes: refused, dtls: "UDP/TLS/RTP/SAVP fingerprint"}},
 		"<sdesOutgoing>required</sdesOutgoing><dtlsIncoming>required</dtlsIncoming>": {"RTP/SAVP crypto", map[string]string{plain: refused, sdes: refused, dtls: "UDP/TLS/RTP/SAVP fingerprint"}},
 	} {
-		account := func(o *call.Options) {
-			o.Account = accountOf(t, "<autoAnswerEnabled>1</autoAnswerEnabled><autoAnswerTimeoutInSeconds>0</autoAnswerTimeoutInSeconds>"+nodes)
-		}
+		account := func(o *call.Options) { o.Account = answering(t, nodes) }
 		simulate(t, account, func(b *bench) {
 			if got := offerOf(description(b, false)); got != c.offers {
 				b.t.Errorf("%s: offers %s, want %s", nodes, got, c.offers)
@@ -121,7 +114,7 @@ func TestEachDirectionHasItsOwnProtection(t *testing.T) {
 		})
 		for offer, want := range c.answers {
 			simulate(t, account, func(b *bench) {
-				p := b.invite("a", sdpBody("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n"+offer)...)
+				p := b.invite("a", sdpBody(offer)...)
 				got := fmt.Sprint(p.tx.last().StatusCode)
 				if got == "200" {
 					got = offerOf(string(p.tx.last().Body()))

@@ -246,7 +246,7 @@ type AccountSettings struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(m, self.exists_one(other, other == m))",message="dtmfOrder lists a word twice"
 	DtmfOrder []DTMFMethod `json:"dtmfOrder,omitempty"`
 
-	// DtmfAll: send DTMF in every supported way at once; default false.
+	// DtmfAll: send DTMF in every way of dtmfOrder at once; default false.
 	// +optional
 	DtmfAll *bool `json:"dtmfAll,omitempty"`
 

@@ -122,7 +122,7 @@ func TestACallCostsLittleMoreThanItsPackets(t *testing.T) {
 	if part := drill.Pick(0.5, 1./3); m.ofBaresip() > part {
 		t.Errorf("%s: want %.2f times baresip's at most", said, part)
 	}
-	if times := drill.Pick(3., 2.); m.ofEcho() > times {
+	if times := drill.Pick(3., 1.5); m.ofEcho() > times {
 		t.Errorf("%s: want %.1f times the echo's at most", said, times)
 	}
 	if m.kB["agent"] > 150 {

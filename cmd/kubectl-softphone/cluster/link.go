@@ -68,21 +68,37 @@ func byHand(agent string) *link {
 
 func (l *link) close() { close(l.stop) }
 
-// download writes what the agent has at a path to a file. The agent's own words are the error of a refusal.
-func (l *link) download(ctx context.Context, path string, to io.Writer) error {
-	req, err := http.NewRequestWithContext(ctx, "GET", l.base+path, nil)
+// send gives the agent's answer to a request, whose body is to be closed. The agent's own words are the error of a refusal.
+func (l *link) send(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, l.base+path, body)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("agent: %w", err)
+		return nil, fmt.Errorf("agent: %w", err)
+	}
+	if res.StatusCode < 300 {
+		return res, nil
 	}
 	defer res.Body.Close()
-	if res.StatusCode >= 300 {
-		answer, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-		return refusal(res.Status, answer)
+	answer, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("agent: %s: %w", res.Status, err)
 	}
+	return nil, refusal(res.Status, answer)
+}
+
+// download writes what the agent has at a path to a file.
+func (l *link) download(ctx context.Context, path string, to io.Writer) error {
+	res, err := l.send(ctx, "GET", path, nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
 	if _, err := io.Copy(to, res.Body); err != nil {
 		return fmt.Errorf("agent: %w", err)
 	}
@@ -90,7 +106,7 @@ func (l *link) download(ctx context.Context, path string, to io.Writer) error {
 }
 
 // do sends a request to the agent and decodes its JSON answer into out (nil =
-// ignored). The agent's own words are the error of a refusal.
+// ignored).
 func (l *link) do(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
@@ -100,22 +116,14 @@ func (l *link) do(ctx context.Context, method, path string, in, out any) error {
 		}
 		body = bytes.NewReader(encoded)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, l.base+path, body)
+	res, err := l.send(ctx, method, path, body)
 	if err != nil {
 		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("agent: %w", err)
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, 32<<20))
 	if err != nil {
 		return fmt.Errorf("agent: %w", err)
-	}
-	if res.StatusCode >= 300 {
-		return refusal(res.Status, answer)
 	}
 	if out == nil {
 		return nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"time"
@@ -199,21 +198,13 @@ func (l *link) read(ctx context.Context, path, after string) (body []byte, until
 	if after != "" {
 		path += "&after=" + url.QueryEscape(after)
 	}
-	req, err := http.NewRequestWithContext(ctx, "GET", l.base+path, nil)
+	res, err := l.send(ctx, "GET", path, nil)
 	if err != nil {
 		return nil, "", err
 	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, "", fmt.Errorf("agent: %w", err)
-	}
 	defer res.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(res.Body, 64<<20))
-	switch {
-	case err != nil:
+	if body, err = io.ReadAll(io.LimitReader(res.Body, 64<<20)); err != nil {
 		return nil, "", fmt.Errorf("agent: %w", err)
-	case res.StatusCode >= 300:
-		return nil, "", refusal(res.Status, body)
 	}
 	if until = res.Header.Get("Trace-Until"); until == "" {
 		until = after
