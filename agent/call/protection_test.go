@@ -92,7 +92,8 @@ func TestACallEndsWhenItsMediaGetsNoKeys(t *testing.T) {
 func TestEachDirectionHasItsOwnProtection(t *testing.T) {
 	const refused = "488"
 	plain, sdes, dtls := theirs("none"), theirs("sdes"), theirs("dtls")
-	either := plain + sdes[strings.Index(sdes, "a=crypto:"):]
+	_, key, _ := strings.Cut(sdes, "a=crypto:")
+	either := plain + "a=crypto:" + key
 	for nodes, c := range map[string]struct {
 		offers  string            // of ours
 		answers map[string]string // to offers of theirs
