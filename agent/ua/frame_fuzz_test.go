@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/iotest"
 )
@@ -51,7 +52,7 @@ func FuzzSalvage(f *testing.F) {
 	for _, s := range []string{
 		"INVITE  sip:a@b  SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nTo: \"A <sip:a>\r\nFrom: x\r\n y\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n\r\n",
 		"A soap.beep://x SIP/2.0\r\nv: SIP/2.0/TCP [::1]:5;;,\r\nt: a;tag=1\r\n\r\n", "ACK sip:a SIP/2.0\r\nv: SIP/2.0/UDP h\r\n\r\n", "", "\r\n", " x",
-		"A b SIP/2.0\r\nVia: SIP/2.0/UDP h\rX: y\r\nTo: \x00\n\x7f\r\n\r\n",
+		"A b SIP/2.0\r\nVia: SIP/2.0/UDP h\rX: y\r\nTo: \x00\n\x7f\r\n\r\n", "A b SIP/2.0\nv:\nt:" + strings.Repeat("\x89", 300),
 	} {
 		f.Add([]byte(s))
 	}

@@ -94,12 +94,13 @@ func unfolded(raw []byte) []string {
 	}
 	var lines []string
 	for line := range bytes.SplitSeq(raw, []byte("\n")) {
-		text := strings.Map(func(r rune) rune {
-			if r < ' ' || r == 0x7f {
-				return ' '
+		bare := bytes.Clone(bytes.TrimRight(line, "\r")) // byte by byte: what is no UTF-8 goes back as it came
+		for i, c := range bare {
+			if c < ' ' || c == 0x7f {
+				bare[i] = ' '
 			}
-			return r
-		}, strings.TrimRight(string(line), "\r"))
+		}
+		text := string(bare)
 		if n := len(lines); n > 0 && (strings.HasPrefix(text, " ") || bytes.HasPrefix(line, []byte("\t"))) {
 			lines[n-1] += " " + strings.TrimSpace(text)
 			continue
